@@ -410,9 +410,9 @@ typedef struct wn_verifier_set_1 { /* score() rates an addition to the accepted 
   2 /* the parent's latent forward-noised back to from_time with noise(0), then run on */
 #define WN_CAND_JITTER \
   3 /* the parent's latent plus s * noise_scale * noise(0) at its time, then run on */
-#define WN_CAND_RESCORE                                                                      \
-  4 /* a scored, not forgotten candidate (`parent`) judged again in another pool: the new id \
-       stands for the old one. Costs nothing, even after WN_BUDGET; counts in max_n. Ranks told                       \
+#define WN_CAND_RESCORE                                                                         \
+  4 /* a scored, not forgotten candidate (`parent`) judged again in another pool: the new id    \
+       stands for the old one. Costs nothing, even after WN_BUDGET; counts in max_n. Ranks told \
        earlier go stale as pools grow */
 #define WN_PROFILE_FINAL 0  /* the sampler's full schedule */
 #define WN_PROFILE_SEARCH 1 /* the cheaper schedule used while searching ("NFEs per iteration") */
@@ -455,8 +455,11 @@ typedef struct wn_proposals { /* GROWABLE; a host object, valid during ask; copi
   wn_status(WN_CALL* cost)(void* ctx, const wn_candidate* const*, uint64_t n, double* nfe);
   double(WN_CALL* left)(
       void* ctx); /* search NFE that the budget still allows; infinity: no such cap */
-  /* Never a parent again: latents can go at once, recipes as soon as no descendant needs them.
-   * ids[n] of candidates. */
+  /* Gives up ids[n] of candidates: never again a parent. Latents can go at once, recipes as soon as
+   * no descendant needs them. A noise goes with the last candidate that used it, unless another
+   * noise was made of it: after that no new noise or candidate may name it. Noises that no
+   * candidate has used yet stay. The candidate that best() is going to name must not be forgotten.
+   */
   wn_status(WN_CALL* forget)(void* ctx, const uint64_t* ids, uint64_t n);
 } wn_proposals;
 typedef struct wn_result { /* GROWABLE; valid during tell */
