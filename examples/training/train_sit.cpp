@@ -11,9 +11,9 @@
 #include <exception>
 #include <filesystem>
 
+#include "fashion_mnist.hpp"
 #include "safetensors_torch.hpp"
 #include "samplers/sit_network.hpp"
-#include "fashion_mnist.hpp"
 #include "trainer.hpp"
 
 namespace {

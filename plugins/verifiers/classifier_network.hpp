@@ -1,0 +1,76 @@
+// Small image classifiers as functions over named tensors; one definition serves training and
+// verifiers.
+//
+// A network is a stack of convolutions, then perhaps MLP-mixer blocks (Tolstikhin et al., 2021), a
+// mean over positions, a feature layer and a linear head. What it has follows from the names and
+// shapes in the file:
+//   convs.N.{weight,bias}, convs.N.norm.{weight,bias}          k x k, padding k/2, group norm,
+//   GELU; residual if it fits mixers.N.{token,channel}_{norm,in,out}.{weight,bias}
+//   feature.{weight,bias}, head.{weight,bias}
+// Only the strides of the convolutions stand in the file's metadata ("strides" = "1 2 2").
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace winnow::classifier {
+
+struct Layer {
+  at::Tensor weight, bias;
+};
+
+struct Conv {
+  Layer conv;  // weight [out, in, k, k], k odd
+  Layer norm;  // [out]
+  int64_t stride = 1;
+};
+
+struct Mixer {
+  Layer token_norm, token_in, token_out;        // over the positions
+  Layer channel_norm, channel_in, channel_out;  // over the channels
+};
+
+struct Network {
+  std::vector<Conv> convs;
+  std::vector<Mixer> mixers;
+  Layer feature, head;
+  int64_t classes() const { return head.bias.size(0); }
+};
+
+struct Output {
+  at::Tensor features;  // [n, width of the feature layer]
+  at::Tensor logits;    // [n, classes]
+};
+
+struct Shape {
+  int64_t size = 28;  // pixels per side
+  int64_t channels = 1;
+  std::vector<int64_t> widths, kernels, strides;  // of the convolutions
+  int64_t mixers = 0;
+  int64_t token_hidden = 0, channel_hidden = 0;
+  int64_t features = 96;
+  int64_t classes = 10;
+};
+
+// Calls `visit` with the name of every tensor.
+void for_each_tensor(Network& network,
+                     const std::function<void(const std::string&, at::Tensor&)>& visit);
+
+Network make_network(const Shape& shape, at::Generator generator);
+
+// The metadata that `load_network` needs beside the tensors.
+std::map<std::string, std::string> network_metadata(const Network& network);
+
+// float32 on the CPU. Throws std::runtime_error naming the file and what is wrong with it.
+Network load_network(const std::string& path);
+
+// images [n, channels, size, size] in [0, 1]. An item's result depends on that item alone, up to
+// kernel rounding.
+Output classify(const Network& network, const at::Tensor& images);
+
+}  // namespace winnow::classifier
