@@ -31,6 +31,7 @@ struct Diagnostic {
 // under which the caret stands. Not thread-safe.
 class Diagnostics {
  public:
+  // `file` as it stands in Where::file.
   void add_source(const std::string& file, std::string text);
   void add(Where where, std::string message, std::string help = "");
   bool empty() const { return all_.empty(); }
@@ -38,11 +39,12 @@ class Diagnostics {
 
   // Every mistake (at most 20, then a count) in the form
   //   error: unknown key 'verifer'
-  //    --> run.toml:12:1
+  //     --> run.toml:12:3
   //      |
   //   12 | [[verifer]]
   //      |   ^^^^^^^
   //      = help: did you mean 'verifier'?
+  // sorted by file, line and column, without a last line end. Safe to print: no control characters.
   std::string render() const;
 
   // Throws Error(exit, render()) when there is any mistake.

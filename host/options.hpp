@@ -21,6 +21,7 @@ using OptionData = std::variant<bool, std::int64_t, double, std::string, std::ve
 struct OptionChoice {
   std::string value;
   std::string help;
+  bool operator==(const OptionChoice&) const = default;
 };
 
 // One [[plugin.option]] table of a manifest.
@@ -33,6 +34,7 @@ struct OptionSpec {
   std::vector<OptionChoice> choices;        // STR only; empty: any
   std::string help, unit, since, scale;
   std::string deprecated_use;  // the key that replaces this one; empty: not deprecated
+  bool operator==(const OptionSpec&) const = default;
 };
 
 // A checked value. `type` is WN_OPT_*.
@@ -43,8 +45,16 @@ struct OptionValue {
   bool operator==(const OptionValue&) const = default;
 };
 
-// Reads `option = [...]` tables of a manifest; mistakes go to `diagnostics`.
-std::vector<OptionSpec> parse_option_specs(const toml::array& tables, Diagnostics& diagnostics);
+// Reads `option = [...]` tables of a manifest; mistakes go to `diagnostics`. `lenient`: unknown
+// keys are passed over (the manifest is of a newer format).
+std::vector<OptionSpec> parse_option_specs(const toml::array& tables, Diagnostics& diagnostics,
+                                           bool lenient = false);
+
+// Reads one value of the type, bounds and choices of `spec`; nothing after a mistake. `subject`
+// names it in messages: "'run.seed'". A relative PATH is made absolute from the folder of the file
+// that holds it.
+std::optional<OptionData> read_option(const toml::node& value, const OptionSpec& spec,
+                                      const std::string& subject, Diagnostics& diagnostics);
 
 // Checks `table` (without the keys in `reserved`) against `specs`: unknown keys (with the nearest
 // valid name), types, bounds, choices, missing values. Fills in defaults; the result is sorted by
@@ -61,5 +71,11 @@ std::uint32_t option_type_of(std::string_view name);
 
 // As a TOML value: 3, 0.5, "text", [1, 2].
 std::string to_toml(const OptionData& data);
+
+// Bounds or choices in words: "in (0, 1]", "of at least 1", "of 'a' or 'b'"; empty: any value.
+std::string option_range(const OptionSpec& spec);
+
+// "text", "an integer", "a list of numbers" ... for WN_OPT_*.
+std::string option_type_words(std::uint32_t type);
 
 }  // namespace winnow
