@@ -2,6 +2,8 @@
 // handshake.
 #pragma once
 
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>

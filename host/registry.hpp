@@ -21,8 +21,11 @@ struct SearchPath {
   };
   std::vector<Entry> entries;
   std::vector<std::string> disable,
-      enable;  // globs over plugin and package ids (WN_PLUGINS_DISABLE, _ENABLE)
+      enable;  // globs over plugin and package ids, ~all~, ~third-party~; enable wins
 };
+
+// Origin of the packages that came with this host; all others are third-party to the globs.
+inline constexpr const char* kInstallPrefix = "install prefix";
 
 // From --plugin arguments, the environment (WN_PLUGIN_PATH replaces all that follows,
 // WN_ADD_PLUGIN_PATH is put first, ignored under AT_SECURE), $XDG_DATA_HOME, $XDG_DATA_DIRS and the
@@ -58,6 +61,7 @@ struct BrokenPackage {
 
 class Registry {
  public:
+  // Throws Error(Exit::kPlugin) when a required entry cannot be read.
   static Registry scan(const SearchPath& path, const HostFacts& facts);
 
   const std::vector<FoundPlugin>& plugins() const {

@@ -1,0 +1,15 @@
+// library_file.hpp: what is checked about a plugin's files before any of their code runs.
+#pragma once
+
+#include <filesystem>
+
+#include "host/registry.hpp"
+
+namespace winnow {
+
+// The library's resolved path. Its size, sha256, architecture and entry symbol are as the manifest
+// and this host want them, and so is the sha256 of each data file; else Error(Exit::kPlugin) with
+// one sentence. Further exported symbols are a warning in the log.
+std::filesystem::path check_library_file(const FoundPlugin& found);
+
+}  // namespace winnow
