@@ -471,7 +471,7 @@ typedef struct wn_result { /* GROWABLE; valid during tell */
   const double* scores; /* [n_scores]; scores[0] is what the run selects on (after the selection
                            rule), the others are head 0 of each selecting verifier */
   double nfe;           /* what it was charged */
-  double seconds;       /* 0 in a deterministic run */
+  double seconds;       /* 0: a time would make replays differ; kept for asynchronous rounds */
 } wn_result;
 typedef struct wn_problem { /* GROWABLE; given to begin, valid as long as the instance */
   uint32_t struct_size;

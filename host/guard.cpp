@@ -1,0 +1,445 @@
+// guard.cpp: see guard.hpp.
+#include "host/guard.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <exception>
+#include <limits>
+#include <numeric>
+
+namespace winnow {
+namespace {
+
+constexpr std::uint32_t kMaxSteps = 100'000;
+constexpr std::uint32_t kMaxHeads = 4096;
+
+const char* status_name(wn_status status) {
+  switch (status) {
+    case WN_E_CANCELLED:
+      return "cancelled";
+    case WN_E_INVALID_ARGUMENT:
+      return "invalid argument";
+    case WN_E_DEADLINE:
+      return "deadline";
+    case WN_E_NOT_FOUND:
+      return "not found";
+    case WN_E_RESOURCE_EXHAUSTED:
+      return "resources exhausted";
+    case WN_E_FAILED_PRECONDITION:
+      return "failed precondition";
+    case WN_E_UNIMPLEMENTED:
+      return "unimplemented";
+    case WN_E_INCOMPATIBLE:
+      return "incompatible";
+    default:
+      return "internal error";
+  }
+}
+
+std::string blame(wn_status status, const std::string& text) {
+  if (text.empty())
+    return fmt::format("returned status {} without a message (plugin misbehaving)", status);
+  return fmt::format("{} ({})", text, status_name(status));
+}
+
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& total) : total_(total), start_(Clock::now()) {}
+  ~Stopwatch() { total_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double& total_;
+  Clock::time_point start_;
+};
+
+ItemFailures failures_of(std::span<const wn_status> status, const ErrorSink& errors) {
+  ItemFailures failures(status.size());
+  for (std::size_t i = 0; i < status.size(); ++i)
+    if (status[i] != WN_OK) failures[i] = {status[i], blame(status[i], errors.item_text(i))};
+  return failures;
+}
+
+bool all_finite(std::span<const float> values) {
+  return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
+}
+
+struct Kept {  // wn_option points into it
+  std::vector<wn_str> strings;
+  std::vector<std::int64_t> integers;
+};
+
+wn_str view_of(const std::string& text) { return {text.c_str(), text.size()}; }
+
+wn_option option_of(const OptionValue& value, Kept& kept) {
+  wn_option option{};
+  option.struct_size = WN_SIZE(wn_option, list_len);
+  option.type = value.type;
+  option.key = view_of(value.key);
+  std::visit(
+      [&](const auto& data) {
+        using T = std::decay_t<decltype(data)>;
+        if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t>) {
+          option.i = data;
+        } else if constexpr (std::is_same_v<T, double>) {
+          option.f = data;
+        } else if constexpr (std::is_same_v<T, std::string>) {
+          option.s = view_of(data);
+        } else {
+          option.list = data.data();
+          option.list_len = data.size();
+          if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+            for (const std::string& text : data) kept.strings.push_back(view_of(text));
+            option.list = kept.strings.data();
+          }
+        }
+      },
+      value.data);
+  return option;
+}
+
+template <typename Table>
+const Table* required(const PluginInstance& instance, const char* name) {
+  const auto* table = static_cast<const Table*>(instance.interface(name));
+  if (!table)
+    throw Error(Exit::kPlugin,
+                fmt::format("{}: does not offer the interface {}", instance.id(), name));
+  return table;
+}
+
+}  // namespace
+
+PluginInstance::PluginInstance(std::shared_ptr<PluginLibrary> library, const PluginUse& use,
+                               const std::string& version, HostServices& services)
+    : library_(std::move(library)),
+      plugin_(library_->plugin(use.id)),
+      id_(use.id),
+      version_(version),
+      services_(services),
+      host_(services, use.id, library_->minor()) {
+  std::vector<Kept> kept(use.options.size());
+  std::vector<wn_option> options;
+  for (std::size_t i = 0; i < use.options.size(); ++i)
+    options.push_back(option_of(use.options[i], kept[i]));
+  std::vector<const wn_option*> pointers;
+  for (const wn_option& option : options) pointers.push_back(&option);
+  CallContext context(services_);
+  const wn_status status =
+      plugin_.create(&host_.table, pointers.data(), pointers.size(), context.table(), &instance_);
+  if (status != WN_OK) fail("create", status, context.errors().text());
+  if (!instance_) fail("create", WN_E_INTERNAL, "returned OK but no instance");
+}
+
+PluginInstance::~PluginInstance() {
+  if (instance_) plugin_.destroy(instance_);
+}
+
+void PluginInstance::fail(const char* function, wn_status status, const std::string& text) const {
+  throw Error(Exit::kPlugin,
+              fmt::format("{} {}: {} failed: {}", id_, version_, function, blame(status, text)));
+}
+
+double Leg::total() const { return std::accumulate(nfe.begin(), nfe.end(), 0.0); }
+
+void SamplerBatch::clear() {
+  conditions.clear();
+  has_eval.clear();
+  from_time.clear();
+  to_time.clear();
+  stochasticity.clear();
+  noise.clear();
+  position.clear();
+}
+
+Sampler::Sampler(std::unique_ptr<PluginInstance> instance)
+    : instance_(std::move(instance)),
+      table_(required<wn_sampler_1>(*instance_, WN_SAMPLER_1)),
+      renoise_(
+          static_cast<const wn_sampler_renoise_1*>(instance_->interface(WN_SAMPLER_RENOISE_1))),
+      vjp_(static_cast<const wn_sampler_vjp_1*>(instance_->interface(WN_SAMPLER_VJP_1))) {
+  for (std::uint32_t profile : {WN_PROFILE_FINAL, WN_PROFILE_SEARCH}) {
+    wn_sampler_info raw{};
+    raw.struct_size = WN_SIZE(wn_sampler_info, network_passes);
+    const wn_status status = table_->info(instance_->get(), profile, &raw);
+    if (status != WN_OK) instance_->fail("info", status, "no description of its schedule");
+    const auto bad = [&](const std::string& what) { instance_->fail("info", WN_E_INTERNAL, what); };
+    if (raw.n_steps == 0 || raw.n_steps > kMaxSteps || !raw.times)
+      bad(fmt::format("{} steps; expected 1 to {}", raw.n_steps, kMaxSteps));
+    if (raw.latent_ndim == 0 || raw.latent_ndim > 6 || raw.sample_ndim == 0 || raw.sample_ndim > 6)
+      bad("latents and samples need 1 to 6 dimensions");
+    if (raw.latent_dtype.code != 2 || raw.latent_dtype.bits != 32)
+      bad("latents must be float32 in ABI 1.0");
+    SamplerInfo& info = info_[profile];
+    info.flags = raw.flags;
+    info.preferred_batch = std::max(1u, raw.preferred_batch);
+    info.max_batch = raw.max_batch;
+    info.latent_shape.assign(raw.latent_shape, raw.latent_shape + raw.latent_ndim);
+    info.sample_shape.assign(raw.sample_shape, raw.sample_shape + raw.sample_ndim);
+    const auto elements = [&](const std::vector<std::int64_t>& shape) {
+      std::uint64_t count = 1;
+      for (std::int64_t extent : shape) {
+        if (extent <= 0 || extent > 1 << 24 || count > (1ull << 32))
+          bad(fmt::format("an extent of {} in a shape", extent));
+        count *= static_cast<std::uint64_t>(extent);
+      }
+      return count;
+    };
+    info.latent_elements = elements(info.latent_shape);
+    info.sample_elements = elements(info.sample_shape);
+    info.carry_elements = raw.carry_elems;
+    info.times.assign(raw.times, raw.times + raw.n_steps + 1);
+    if (info.times.front() != 1.0 || info.times.back() != 0.0 ||
+        std::ranges::adjacent_find(info.times, std::less_equal<>()) != info.times.end())
+      bad("the schedule must fall from 1 to 0");
+    if (raw.noise_scale) info.noise_scale.assign(raw.noise_scale, raw.noise_scale + raw.n_steps);
+    info.preview_nfe = raw.preview_nfe;
+    info.preview_credit = raw.preview_credit;
+    info.backward_nfe = raw.backward_nfe;
+    info.network_passes = raw.network_passes;
+    info.nfe = leg(profile, 1.0, 0.0, 0.0, 0).nfe;
+    if (info.nfe.size() != raw.n_steps)
+      bad(fmt::format("its leg from 1 to 0 has {} steps, its schedule {}", info.nfe.size(),
+                      raw.n_steps));
+  }
+  if (info_[0].latent_shape != info_[1].latent_shape ||
+      info_[0].sample_shape != info_[1].sample_shape ||
+      info_[0].carry_elements != info_[1].carry_elements)
+    instance_->fail("info", WN_E_INTERNAL, "the two profiles differ in shapes");
+}
+
+Leg Sampler::leg(std::uint32_t profile, double from, double to, double stochasticity,
+                 std::uint32_t steps) const {
+  const std::uint32_t capacity = steps ? steps : kMaxSteps;
+  std::uint32_t room = std::min<std::uint32_t>(capacity, steps ? steps : 1024);
+  for (;;) {
+    Leg leg;
+    leg.times.resize(room + 1);
+    leg.nfe.resize(room);
+    std::uint32_t count = 0;
+    const wn_status status = table_->leg(instance_->get(), profile, from, to, stochasticity, steps,
+                                         room, leg.times.data(), leg.nfe.data(), &count);
+    if (status == WN_E_RESOURCE_EXHAUSTED && room < capacity) {
+      room = std::min(capacity, room * 8);
+      continue;
+    }
+    if (status != WN_OK)
+      instance_->fail("leg", status,
+                      fmt::format("from time {} to {} in {} steps", from, to, steps));
+    if (count == 0 || count > room)
+      instance_->fail("leg", WN_E_INTERNAL,
+                      fmt::format("{} steps written, room for {}", count, room));
+    leg.times.resize(count + 1);
+    leg.nfe.resize(count);
+    if (leg.times.front() != from || leg.times.back() != to)
+      instance_->fail("leg", WN_E_INTERNAL,
+                      fmt::format("asked from {} to {}, got {} to {}", from, to, leg.times.front(),
+                                  leg.times.back()));
+    return leg;
+  }
+}
+
+ItemFailures Sampler::call(
+    const char* name, SamplerBatch& batch, NoiseSource* noise,
+    const std::function<wn_status(const wn_call*, const wn_sampler_batch*, wn_status*)>& body) {
+  const std::size_t n = batch.size();
+  wn_tensor latents = batch.latents->view();
+  wn_tensor carry{};
+  if (batch.carry) carry = batch.carry->view();
+  const wn_sampler_batch raw{.struct_size = WN_SIZE(wn_sampler_batch, position),
+                             .profile = batch.profile,
+                             .n = n,
+                             .conditions = batch.conditions.data(),
+                             .latents = &latents,
+                             .carry = batch.carry ? &carry : nullptr,
+                             .has_eval = batch.has_eval.data(),
+                             .from_time = batch.from_time.data(),
+                             .to_time = batch.to_time.data(),
+                             .stochasticity = batch.stochasticity.data(),
+                             .noise = batch.noise.data(),
+                             .position = batch.position.data()};
+  std::vector<wn_status> status(n, WN_OK);
+  CallContext context(instance_->services());
+  Stopwatch watch(seconds_);
+  instance_->services().set_noise_source(noise);
+  const wn_status result = body(context.table(), &raw, status.data());
+  instance_->services().set_noise_source(nullptr);
+  if (result != WN_OK) instance_->fail(name, result, context.errors().text());
+  return failures_of(status, context.errors());
+}
+
+ItemFailures Sampler::init(SamplerBatch& batch, NoiseSource& noise) {
+  return call("init", batch, &noise, [&](auto* c, auto* b, auto* status) {
+    return table_->init(instance_->get(), c, b, status);
+  });
+}
+
+ItemFailures Sampler::step(SamplerBatch& batch, NoiseSource& noise) {
+  return call("step", batch, &noise, [&](auto* c, auto* b, auto* status) {
+    return table_->step(instance_->get(), c, b, status);
+  });
+}
+
+ItemFailures Sampler::renoise(SamplerBatch& batch, NoiseSource& noise) {
+  return call("renoise", batch, &noise, [&](auto* c, auto* b, auto* status) {
+    return renoise_->renoise(instance_->get(), c, b, status);
+  });
+}
+
+ItemFailures Sampler::preview(SamplerBatch& batch, NoiseSource& noise, Tensor& clean) {
+  return call("preview", batch, &noise, [&](auto* c, auto* b, auto* status) {
+    wn_tensor out = clean.view();
+    return table_->preview(instance_->get(), c, b, &out, status);
+  });
+}
+
+ItemFailures Sampler::decode(SamplerBatch& batch, Tensor& samples) {
+  ItemFailures failures = call("decode", batch, nullptr, [&](auto* c, auto* b, auto* status) {
+    wn_tensor out = samples.view();
+    return table_->decode(instance_->get(), c, b, &out, status);
+  });
+  for (std::size_t i = 0; i < failures.size(); ++i)
+    if (failures[i].status == WN_OK && !all_finite(samples.item(i)))
+      failures[i] = {WN_E_INTERNAL, id() + ": the sample is not finite"};
+  return failures;
+}
+
+Verifier::Verifier(std::unique_ptr<PluginInstance> instance, VerifierUse use)
+    : instance_(std::move(instance)),
+      use_(std::move(use)),
+      table_(required<wn_verifier_1>(*instance_, WN_VERIFIER_1)) {
+  info_.struct_size = WN_SIZE(wn_verifier_info, preview_time);
+  info_.preview_time = -1;
+  const wn_status status = table_->info(instance_->get(), &info_);
+  if (status != WN_OK) instance_->fail("info", status, "no description");
+  if (info_.n_heads == 0 || info_.n_heads > kMaxHeads)
+    instance_->fail("info", WN_E_INTERNAL,
+                    fmt::format("{} heads; expected 1 to {}", info_.n_heads, kMaxHeads));
+}
+
+ItemFailures Verifier::score(const Tensor& samples, std::span<const wn_condition* const> conditions,
+                             std::span<const std::uint64_t> candidate_ids,
+                             std::span<float> scores) {
+  const std::size_t n = conditions.size();
+  const wn_tensor view = samples.view();
+  const wn_verifier_batch batch{.struct_size = WN_SIZE(wn_verifier_batch, previews),
+                                .reserved0 = 0,
+                                .n = n,
+                                .samples = &view,
+                                .conditions = conditions.data(),
+                                .candidate_ids = candidate_ids.data(),
+                                .previews = nullptr};
+  // What is never written must not look like a score.
+  std::ranges::fill(scores, std::numeric_limits<float>::quiet_NaN());
+  std::vector<wn_status> status(n, WN_OK);
+  CallContext context(instance_->services());
+  Stopwatch watch(seconds_);
+  const wn_status result =
+      table_->score(instance_->get(), context.table(), &batch, scores.data(), status.data());
+  if (result != WN_OK) instance_->fail("score", result, context.errors().text());
+  ItemFailures failures = failures_of(status, context.errors());
+  for (std::size_t i = 0; i < n; ++i)
+    if (failures[i].status == WN_OK &&
+        !all_finite(scores.subspan(i * info_.n_heads, info_.n_heads)))
+      failures[i] = {WN_E_INTERNAL, "the score is not finite"};
+  for (ItemFailure& failure : failures)
+    if (failure.status != WN_OK) failure.text = instance_->id() + ": " + failure.text;
+  return failures;
+}
+
+namespace {
+
+// wn_proposals over a ProposalSink. An exception may not cross the plugin's frames: it is kept and
+// thrown when ask is back.
+struct ProposalBridge {
+  ProposalSink& sink;
+  std::exception_ptr thrown;
+
+  template <typename Body>
+  static auto fenced(void* ctx, Body body) -> decltype(body(std::declval<ProposalSink&>())) {
+    auto& bridge = *static_cast<ProposalBridge*>(ctx);
+    using Result = decltype(body(bridge.sink));
+    if (bridge.thrown) return Result(WN_E_FAILED_PRECONDITION);
+    try {
+      return body(bridge.sink);
+    } catch (...) {
+      bridge.thrown = std::current_exception();
+      return Result(WN_E_INVALID_ARGUMENT);
+    }
+  }
+
+  wn_proposals table() {
+    return {.struct_size = WN_SIZE(wn_proposals, forget),
+            .reserved0 = 0,
+            .ctx = this,
+            .noise =
+                [](void* ctx, const wn_noise_recipe* recipe) {
+                  return fenced(ctx, [&](ProposalSink& s) { return s.noise(*recipe), WN_OK; });
+                },
+            .candidate =
+                [](void* ctx, const wn_candidate* candidate) {
+                  return fenced(ctx, [&](ProposalSink& s) { return s.candidate(*candidate); });
+                },
+            .cost =
+                [](void* ctx, const wn_candidate* const* all, uint64_t n, double* nfe) {
+                  return fenced(ctx, [&](ProposalSink& s) {
+                    *nfe = s.cost({all, n});
+                    return WN_OK;
+                  });
+                },
+            .left = [](void* ctx) { return fenced(ctx, [](ProposalSink& s) { return s.left(); }); },
+            .forget =
+                [](void* ctx, const uint64_t* ids, uint64_t n) {
+                  return fenced(ctx, [&](ProposalSink& s) { return s.forget({ids, n}), WN_OK; });
+                }};
+  }
+};
+
+}  // namespace
+
+Search::Search(std::unique_ptr<PluginInstance> instance)
+    : instance_(std::move(instance)), table_(required<wn_search_1>(*instance_, WN_SEARCH_1)) {}
+
+void Search::begin(const wn_problem& problem) {
+  CallContext context(instance_->services());
+  const wn_status status = table_->begin(instance_->get(), context.table(), &problem);
+  if (status != WN_OK) instance_->fail("begin", status, context.errors().text());
+}
+
+wn_status Search::ask(std::uint64_t max_n, ProposalSink& sink) {
+  CallContext context(instance_->services());
+  ProposalBridge bridge{sink, nullptr};
+  const wn_proposals proposals = bridge.table();
+  const wn_status status = table_->ask(instance_->get(), context.table(), max_n, &proposals);
+  if (bridge.thrown) {
+    try {
+      std::rethrow_exception(bridge.thrown);
+    } catch (const Error& error) {
+      throw Error(error.exit(), fmt::format("{}: {}", id(), error.what()));
+    }
+  }
+  if (status != WN_OK && status != WN_WAIT && status != WN_DONE)
+    instance_->fail("ask", status, context.errors().text());
+  return status;
+}
+
+void Search::tell(std::span<const wn_result* const> results) {
+  CallContext context(instance_->services());
+  const wn_status status =
+      table_->tell(instance_->get(), context.table(), results.data(), results.size());
+  if (status != WN_OK) instance_->fail("tell", status, context.errors().text());
+}
+
+std::vector<std::uint64_t> Search::best(std::uint64_t max_n) {
+  std::vector<std::uint64_t> ids(max_n);
+  std::uint64_t count = 0;
+  const wn_status status = table_->best(instance_->get(), max_n, ids.data(), &count);
+  if (status != WN_OK) instance_->fail("best", status, "no best candidate");
+  if (count > max_n)
+    instance_->fail("best", WN_E_INTERNAL, fmt::format("{} ids, room for {}", count, max_n));
+  ids.resize(count);
+  return ids;
+}
+
+}  // namespace winnow

@@ -1,0 +1,158 @@
+// guard.hpp: the only way from the host into plugin tables. Checks counts, statuses, times and
+// finite numbers, and turns every failure into one sentence that names the plugin.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/config.hpp"
+#include "host/host_services.hpp"
+#include "host/plugin_library.hpp"
+#include "host/tensor.hpp"
+
+namespace winnow {
+
+// Per item of a batch: an empty text means success.
+struct ItemFailure {
+  wn_status status = WN_OK;
+  std::string text;
+};
+using ItemFailures = std::vector<ItemFailure>;
+
+// One created instance; keeps its library. Not thread-safe.
+class PluginInstance {
+ public:
+  // Throws Error(Exit::kPlugin) with the plugin's text when create() fails.
+  PluginInstance(std::shared_ptr<PluginLibrary> library, const PluginUse& use,
+                 const std::string& version, HostServices& services);
+  ~PluginInstance();
+  PluginInstance(const PluginInstance&) = delete;
+
+  const std::string& id() const { return id_; }
+  HostServices& services() const { return services_; }
+  wn_instance* get() const { return instance_; }
+  // Null when the plugin does not offer it.
+  const void* interface(const char* name) const { return plugin_.get_interface(name); }
+  // Throws Error(Exit::kPlugin): "<id> <version>: <function> failed: <text>".
+  [[noreturn]] void fail(const char* function, wn_status status, const std::string& text) const;
+
+ private:
+  std::shared_ptr<PluginLibrary> library_;
+  const wn_plugin_1& plugin_;
+  std::string id_, version_;
+  HostServices& services_;
+  PluginHost host_;
+  wn_instance* instance_ = nullptr;
+};
+
+struct SamplerInfo {  // a checked copy of wn_sampler_info
+  std::uint32_t flags = 0;
+  std::uint32_t preferred_batch = 1, max_batch = 0;
+  std::vector<std::int64_t> latent_shape, sample_shape;
+  std::uint64_t latent_elements = 0, sample_elements = 0, carry_elements = 0;
+  std::vector<double> times, nfe;   // [n_steps + 1], [n_steps]
+  std::vector<double> noise_scale;  // [n_steps] or empty
+  double preview_nfe = 0, preview_credit = 0, backward_nfe = 0, network_passes = 1;
+};
+
+struct Leg {
+  std::vector<double> times, nfe;  // [steps + 1], [steps]
+  double total() const;
+};
+
+// One batch for a sampler, as columns. Item i of `latents` is [i, latent_shape].
+struct SamplerBatch {
+  std::uint32_t profile = WN_PROFILE_FINAL;
+  std::vector<const wn_condition*> conditions;
+  Tensor* latents = nullptr;
+  Tensor* carry = nullptr;  // may be null
+  std::vector<std::uint8_t> has_eval;
+  std::vector<double> from_time, to_time, stochasticity;
+  std::vector<std::uint64_t> noise;
+  std::vector<std::uint32_t> position;
+  std::size_t size() const { return conditions.size(); }
+  void clear();
+};
+
+class Sampler {
+ public:
+  explicit Sampler(std::unique_ptr<PluginInstance> instance);
+  const std::string& id() const { return instance_->id(); }
+  const SamplerInfo& info(std::uint32_t profile) const { return info_[profile]; }
+  bool can_renoise() const { return renoise_ != nullptr; }
+  bool can_vjp() const { return vjp_ != nullptr; }
+
+  // Throws Error(Exit::kPlugin) when the plugin refuses.
+  Leg leg(std::uint32_t profile, double from, double to, double stochasticity,
+          std::uint32_t steps) const;
+  ItemFailures init(SamplerBatch& batch, NoiseSource& noise);
+  ItemFailures step(SamplerBatch& batch, NoiseSource& noise);
+  ItemFailures renoise(SamplerBatch& batch, NoiseSource& noise);
+  ItemFailures preview(SamplerBatch& batch, NoiseSource& noise, Tensor& clean);
+  ItemFailures decode(SamplerBatch& batch, Tensor& samples);
+  double seconds() const { return seconds_; }
+
+ private:
+  using Function = wn_status (*)(wn_instance*, const wn_call*, const wn_sampler_batch*, wn_status*);
+  ItemFailures call(
+      const char* name, SamplerBatch& batch, NoiseSource* noise,
+      const std::function<wn_status(const wn_call*, const wn_sampler_batch*, wn_status*)>& body);
+
+  std::unique_ptr<PluginInstance> instance_;
+  const wn_sampler_1* table_;
+  const wn_sampler_renoise_1* renoise_;
+  const wn_sampler_vjp_1* vjp_;
+  SamplerInfo info_[2];
+  double seconds_ = 0;
+};
+
+class Verifier {
+ public:
+  Verifier(std::unique_ptr<PluginInstance> instance, VerifierUse use);
+  const VerifierUse& use() const { return use_; }
+  const wn_verifier_info& info() const { return info_; }
+  bool set_level() const { return instance_->interface(WN_VERIFIER_SET_1) != nullptr; }
+
+  // scores[n * n_heads]; a NaN or infinite score fails its item. `samples` holds n items.
+  ItemFailures score(const Tensor& samples, std::span<const wn_condition* const> conditions,
+                     std::span<const std::uint64_t> candidate_ids, std::span<float> scores);
+  double seconds() const { return seconds_; }
+
+ private:
+  std::unique_ptr<PluginInstance> instance_;
+  VerifierUse use_;
+  const wn_verifier_1* table_;
+  wn_verifier_info info_{};
+  double seconds_ = 0;
+};
+
+// What a search may do during ask. Implementations may throw winnow::Error.
+class ProposalSink {
+ public:
+  virtual ~ProposalSink() = default;
+  virtual void noise(const wn_noise_recipe& recipe) = 0;
+  virtual wn_status candidate(const wn_candidate& candidate) = 0;
+  virtual double cost(std::span<const wn_candidate* const> candidates) = 0;
+  virtual double left() = 0;
+  virtual void forget(std::span<const std::uint64_t> ids) = 0;
+};
+
+class Search {
+ public:
+  explicit Search(std::unique_ptr<PluginInstance> instance);
+  const std::string& id() const { return instance_->id(); }
+  void begin(const wn_problem& problem);
+  // WN_OK, WN_WAIT or WN_DONE. What `sink` threw is thrown on, after the plugin's frame is left.
+  wn_status ask(std::uint64_t max_n, ProposalSink& sink);
+  void tell(std::span<const wn_result* const> results);
+  std::vector<std::uint64_t> best(std::uint64_t max_n);
+
+ private:
+  std::unique_ptr<PluginInstance> instance_;
+  const wn_search_1* table_;
+};
+
+}  // namespace winnow

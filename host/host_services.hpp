@@ -1,0 +1,83 @@
+// host_services.hpp: what the host offers to plugins: the wn_host object and the tables behind it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "winnow/winnow.h"
+
+namespace winnow {
+
+// Resolves the noise handles of the batch that is being worked on. May throw winnow::Error.
+class NoiseSource {
+ public:
+  virtual ~NoiseSource() = default;
+  virtual void normal(std::uint64_t handle, std::uint32_t position, std::span<float> out) = 0;
+};
+
+// One per run, outlives all instances. Calls come from the thread that called the plugin; log and
+// stop from any thread.
+class HostServices {
+ public:
+  // `stop`: 0, or the wn_status that should_stop answers; may be set by a signal handler.
+  explicit HostServices(const std::atomic<wn_status>* stop) : stop_(stop) {}
+
+  // Ids of the tables a plugin may ask for.
+  static std::vector<std::string> interfaces();
+
+  wn_status should_stop() const { return stop_ ? stop_->load(std::memory_order_relaxed) : WN_OK; }
+
+  // The source of the current call; null outside sampler calls.
+  void set_noise_source(NoiseSource* source) { noise_ = source; }
+  NoiseSource* noise_source() const { return noise_; }
+
+ private:
+  const std::atomic<wn_status>* stop_;
+  NoiseSource* noise_ = nullptr;
+};
+
+// The wn_host of one instance.
+struct PluginHost {
+  PluginHost(HostServices& services, std::string plugin_id, std::uint32_t minor);
+  PluginHost(const PluginHost&) = delete;
+  wn_host table;
+  HostServices& services;
+  std::string plugin_id;  // for logs
+};
+
+// Collects the text of one call and its items.
+class ErrorSink {
+ public:
+  ErrorSink();
+  ErrorSink(const ErrorSink&) = delete;
+  const wn_errors* table() const { return &table_; }
+  const std::string& text() const { return text_; }
+  std::string item_text(std::uint64_t item) const;
+
+ private:
+  wn_errors table_;
+  std::string text_;
+  std::vector<std::pair<std::uint64_t, std::string>> items_;
+};
+
+// The wn_call of one call, with its sink and its scratch memory.
+class CallContext {
+ public:
+  explicit CallContext(HostServices& services);
+  CallContext(const CallContext&) = delete;
+  const wn_call* table() const { return &table_; }
+  const ErrorSink& errors() const { return errors_; }
+  void* scratch(std::uint64_t bytes, std::uint64_t align);
+
+ private:
+  HostServices& services_;
+  ErrorSink errors_;
+  std::vector<std::unique_ptr<char[]>> scratch_;
+  wn_call table_;
+};
+
+}  // namespace winnow

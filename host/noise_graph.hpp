@@ -1,0 +1,69 @@
+// noise_graph.hpp: the noises of one task: recipes over addresses and over each other, evaluated at
+// any position.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "host/noise.hpp"
+#include "winnow/winnow.h"
+
+namespace winnow {
+
+// A host copy of wn_noise_recipe.
+struct Noise {
+  std::uint32_t op = WN_NOISE_FRESH;
+  std::uint64_t id = 0;
+  NoiseAddress at;
+  double s = 0;
+  std::uint64_t candidate = 0;         // GRADIENT
+  std::vector<std::uint64_t> parents;  // ROTATE has one
+  std::vector<double> weights;
+  std::vector<float> tensor;   // TENSOR
+  std::uint32_t position = 0;  // TENSOR
+};
+
+// Not thread-safe. `elements` is the size of one latent.
+class NoiseGraph {
+ public:
+  explicit NoiseGraph(std::uint64_t elements) : elements_(elements) {}
+
+  // Checks and copies. Throws Error(Exit::kPlugin): id not growing, unknown parent, bad numbers,
+  // unknown operation.
+  const Noise& push(const wn_noise_recipe& recipe);
+  bool has(std::uint64_t id) const { return nodes_.contains(id); }
+  const Noise& at(std::uint64_t id) const { return nodes_.at(id).noise; }
+
+  // A candidate began to use a noise, or was forgotten. A noise goes when it was used, has no user
+  // left and no noise was made of it that is still there.
+  void retain(std::uint64_t id);
+  void release(std::uint64_t id);
+  std::size_t size() const { return nodes_.size(); }
+
+  // noise(id)(position) into out[elements]. Pure: does not depend on what was evaluated before.
+  void evaluate(std::uint64_t id, std::uint32_t position, std::span<float> out);
+
+ private:
+  struct Node {
+    Noise noise;
+    std::uint32_t users = 0;     // candidates not forgotten
+    std::uint32_t children = 0;  // noises made of it
+    bool was_used = false;
+  };
+  using Values = std::vector<float>;
+  using Memo = std::unordered_map<std::uint64_t, std::shared_ptr<const Values>>;
+  Values make(const Noise& noise, std::uint32_t position, const Memo& known) const;
+  void drop_if_unneeded(std::uint64_t id);
+
+  std::uint64_t elements_;
+  std::uint64_t last_id_ = 0;
+  std::unordered_map<std::uint64_t, Node> nodes_;
+  // Parents at position 0, so that a pivot at the end of a long chain of rotations is not made
+  // again for each neighbour.
+  Memo pivots_;
+};
+
+}  // namespace winnow

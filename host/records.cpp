@@ -1,0 +1,200 @@
+// records.cpp: see records.hpp. Records are formatted by hand: a run of a million candidates writes
+// two of them for each.
+#include "host/records.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cmath>
+#include <set>
+
+namespace winnow {
+namespace {
+
+using nlohmann::json;
+using Buffer = fmt::memory_buffer;
+
+constexpr int kFormat = 1;
+
+template <typename... Args>
+void put(Buffer& out, fmt::format_string<Args...> format, Args&&... args) {
+  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
+}
+
+template <typename Range, typename Write>
+void put_list(Buffer& out, const Range& range, Write write) {
+  out.push_back('[');
+  bool first = true;
+  for (const auto& value : range) {
+    if (!first) out.push_back(',');
+    first = false;
+    write(value);
+  }
+  out.push_back(']');
+}
+
+void put_text(Buffer& out, const std::string& text) {
+  put(out, "{}", json(text).dump(-1, ' ', true, json::error_handler_t::replace));
+}
+
+void put_scores(Buffer& out, const ScoreTable& scores) {
+  put_list(out, scores, [&](const std::vector<float>& heads) {
+    put_list(out, heads, [&](float score) { put(out, "{}", score); });
+  });
+}
+
+void put_noise(Buffer& out, const Noise& n) {
+  put(out, "{{\"id\":{},\"op\":{},\"at\":[{},{},{}],\"s\":{}", n.id, n.op, n.at.seed, n.at.stream,
+      n.at.domain, n.s);
+  if (n.candidate) put(out, ",\"c\":{}", n.candidate);
+  if (!n.parents.empty()) put(out, ",\"p\":[{}]", fmt::join(n.parents, ","));
+  if (!n.weights.empty()) put(out, ",\"w\":[{}]", fmt::join(n.weights, ","));
+  if (!n.tensor.empty())
+    put(out, ",\"at_pos\":{},\"x\":[{}]", n.position, fmt::join(n.tensor, ","));
+  out.push_back('}');
+}
+
+void put_candidate(Buffer& out, const Candidate& c) {
+  put(out, "{{\"id\":{},\"op\":{},\"p\":{},\"n\":{},\"to\":{},\"score\":{}", c.id, c.op, c.parent,
+      c.own_noise ? c.noise : 0, c.stop_time, c.scored ? 1 : 0);
+  if (c.s != 0) put(out, ",\"s\":{}", c.s);
+  if (c.from_time != 0) put(out, ",\"from\":{}", c.from_time);
+  if (c.stochasticity != 0) put(out, ",\"st\":{}", c.stochasticity);
+  if (c.leg_steps) put(out, ",\"leg\":{}", c.leg_steps);
+  if (c.profile) put(out, ",\"prof\":{}", c.profile);
+  if (c.pool) put(out, ",\"pool\":{}", c.pool);
+  out.push_back('}');
+}
+
+ScoreTable scores_of(const json& value) { return value.get<ScoreTable>(); }
+
+std::string text_of(const json& record, const char* key) {
+  const auto found = record.find(key);
+  return found == record.end() ? std::string() : found->get<std::string>();
+}
+
+}  // namespace
+
+std::string run_record(const std::string& config_hash, std::uint64_t tasks) {
+  return fmt::format(R"({{"k":"run","format":{},"config":"{}","tasks":{}}})", kFormat, config_hash,
+                     tasks);
+}
+
+std::string ask_record(Task& task, const Asked& asked) {
+  Buffer out;
+  put(out, "{{\"k\":\"ask\",\"t\":{},\"st\":{}", task.index(), asked.status);
+  if (asked.time_up_after >= 0) put(out, ",\"up\":{}", asked.time_up_after);
+  put(out, ",\"n\":");
+  put_list(out, asked.noises, [&](std::uint64_t id) { put_noise(out, task.noises().at(id)); });
+  put(out, ",\"c\":");
+  put_list(out, asked.candidates,
+           [&](std::uint64_t id) { put_candidate(out, task.candidate(id)); });
+  out.push_back('}');
+  return fmt::to_string(out);
+}
+
+std::string done_record(const DoneRecord& r) {
+  Buffer out;
+  if (!r.error.empty()) {
+    put(out, "{{\"k\":\"fail\",\"t\":{},\"c\":{},\"why\":", r.task, r.candidate);
+    put_text(out, r.error);
+  } else {
+    put(out, "{{\"k\":\"done\",\"t\":{},\"c\":{},\"s\":", r.task, r.candidate);
+    put_scores(out, r.scores);
+    if (!r.hash.empty()) put(out, ",\"h\":\"{}\"", r.hash);
+  }
+  out.push_back('}');
+  return fmt::to_string(out);
+}
+
+std::string final_record(const FinalRecord& r) {
+  Buffer out;
+  put(out, "{{\"k\":\"final\",\"t\":{},\"best\":{},\"mode\":{},\"nfe\":{},\"s\":", r.task, r.best,
+      static_cast<int>(r.mode), r.nfe);
+  put_scores(out, r.scores);
+  put(out, ",\"h\":\"{}\",\"file\":", r.hash);
+  put_text(out, r.file);
+  if (!r.error.empty()) {
+    put(out, ",\"why\":");
+    put_text(out, r.error);
+  }
+  out.push_back('}');
+  return fmt::to_string(out);
+}
+
+std::string clock_record(double seconds, double walked_nfe) {
+  return fmt::format(R"({{"k":"clock","seconds":{:.3f},"nfe":{}}})", seconds, walked_nfe);
+}
+
+void History::add(std::string_view payload) try {
+  ++records;
+  // Ask records are compared as text when the search is replayed; only their task is needed here.
+  const json record = json::parse(payload);
+  const std::string kind = record.at("k");
+  if (kind == "run") {
+    if (record.at("format") != kFormat)
+      throw Error(Exit::kJournal, fmt::format("journal format {}; this winnow reads {}",
+                                              record.at("format").dump(), kFormat));
+    config_hash = record.at("config");
+    tasks = record.at("tasks");
+  } else if (kind == "ask") {
+    asks[record.at("t")].emplace_back(payload);
+  } else if (kind == "done" || kind == "fail") {
+    DoneRecord r{.task = record.at("t"), .candidate = record.at("c")};
+    if (kind == "fail") r.error = record.at("why");
+    if (record.contains("s")) r.scores = scores_of(record.at("s"));
+    r.hash = text_of(record, "h");
+    done[r.task][r.candidate] = std::move(r);
+  } else if (kind == "final") {
+    FinalRecord r{.task = record.at("t"),
+                  .best = record.at("best"),
+                  .mode = static_cast<FinalMode>(record.at("mode").get<int>()),
+                  .nfe = record.at("nfe"),
+                  .scores = scores_of(record.at("s")),
+                  .hash = record.at("h"),
+                  .file = record.at("file"),
+                  .error = text_of(record, "why")};
+    finals[r.task] = std::move(r);
+  } else if (kind == "clock") {
+    seconds = record.at("seconds");
+    walked_nfe = record.at("nfe");
+  } else {
+    throw Error(Exit::kJournal, fmt::format("unknown kind of record '{}'", kind));
+  }
+} catch (const json::exception& error) {
+  throw Error(Exit::kJournal, fmt::format("record {} of the journal is not what this winnow "
+                                          "writes: {}",
+                                          records, error.what()));
+}
+
+std::int64_t time_up_after(const std::string& ask_payload) {
+  return json::parse(ask_payload).value("up", std::int64_t{-1});
+}
+
+nlohmann::ordered_json recipe_json(Task& task, std::uint64_t id) {
+  std::vector<std::uint64_t> path;
+  std::set<std::uint64_t> noises;
+  for (std::uint64_t next = id; next; next = task.candidate(next).parent) {
+    path.push_back(next);
+    if (const std::uint64_t noise = task.candidate(next).noise) noises.insert(noise);
+  }
+  // Ids grow from parents to children, so walking down from the largest finds every ancestor.
+  for (auto next = noises.rbegin(); next != noises.rend(); ++next)
+    for (std::uint64_t parent : task.noises().at(*next).parents) noises.insert(parent);
+  Buffer out;
+  put(out, "{{\"task\":{},\"candidate\":{},\"noises\":", task.index(), id);
+  put_list(out, noises, [&](std::uint64_t noise) { put_noise(out, task.noises().at(noise)); });
+  put(out, ",\"path\":");
+  put_list(out, std::vector<std::uint64_t>(path.rbegin(), path.rend()),
+           [&](std::uint64_t step) { put_candidate(out, task.candidate(step)); });
+  out.push_back('}');
+  return nlohmann::ordered_json::parse(fmt::to_string(out));
+}
+
+std::string sample_hash(std::span<const float> sample) {
+  std::uint64_t hash = 14695981039346656037ull;
+  for (float value : sample) hash = (hash ^ std::bit_cast<std::uint32_t>(value)) * 1099511628211ull;
+  return fmt::format("{:016x}", hash);
+}
+
+}  // namespace winnow

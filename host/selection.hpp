@@ -1,0 +1,38 @@
+// selection.hpp: from the scores of several verifiers to the one number that a search sees.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "host/config.hpp"
+
+namespace winnow {
+
+// Head 0 of each selecting verifier, in the order of the config; empty: the candidate failed.
+using Heads = std::vector<double>;
+
+class Selection {
+ public:
+  Selection(SelectionRule rule, std::vector<double> weights)
+      : rule_(rule), weights_(std::move(weights)) {}
+
+  // True when a score only has meaning within a pool (mean-rank, z-sum).
+  bool pooled() const { return rule_ == SelectionRule::kMeanRank || rule_ == SelectionRule::kZSum; }
+  // single and weighted-sum: sum_v weight_v * head_v.
+  double absolute(const Heads& heads) const;
+  // One score per member, judged against all members; failed members get -infinity and do not
+  // count.
+  //   mean-rank: weighted mean over verifiers of the share of the others that are worse, ties
+  //   counting half (1 = best of all,
+  //              1/2 for a pool of one): the mean of ranks of Ma et al. (2025), section 4, on a
+  //              scale that does not grow
+  //   z-sum:     sum_v weight_v (head_v - mean) / standard deviation of the pool (0 when all are
+  //   equal)
+  std::vector<double> within(std::span<const Heads> pool) const;
+
+ private:
+  SelectionRule rule_;
+  std::vector<double> weights_;
+};
+
+}  // namespace winnow

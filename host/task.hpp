@@ -1,0 +1,179 @@
+// task.hpp: one task of a run: its search, its two graphs (noises, candidates), its budget and its
+// rounds. Knows prices, executes nothing; the engine does the work and the planner only pretends
+// to.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <vector>
+
+#include "host/guard.hpp"
+#include "host/noise_graph.hpp"
+#include "host/selection.hpp"
+
+namespace winnow {
+
+// What one task asks for, with the memory that wn_condition points to. Immovable.
+struct Condition {
+  Condition(const TaskSpec& spec, std::uint64_t task);
+  Condition(const Condition&) = delete;
+  std::string prompt;
+  Tensor image;  // [C,H,W] in [0,1]
+  wn_tensor image_view{};
+  wn_named_tensor named{};
+  wn_condition table{};
+};
+
+// Legs by their arguments, asked from the sampler once each. References stay valid.
+class LegTable {
+ public:
+  explicit LegTable(const Sampler& sampler) : sampler_(sampler) {}
+  const Leg& get(std::uint32_t profile, double from, double to, double stochasticity,
+                 std::uint32_t steps);
+
+ private:
+  const Sampler& sampler_;
+  std::map<std::tuple<std::uint32_t, double, double, double, std::uint32_t>, Leg> legs_;
+};
+
+// What all tasks of a run share. Outlives them.
+struct Frame {
+  Sampler& sampler;
+  LegTable& legs;
+  const Selection& selection;
+  std::uint32_t n_verifiers = 1;     // selecting ones
+  std::uint32_t verifier_flags = 0;  // that all of them have
+  Budget budget;
+  std::uint64_t run_seed = 0;
+  std::uint64_t max_n = 256;
+  bool profiles_differ = false;  // the final schedule is not the search schedule
+};
+
+enum class CandidateState : std::uint8_t { kOpen, kDone, kFailed };
+
+struct Candidate {  // a host copy of wn_candidate, and what became of it
+  std::uint64_t id = 0, parent = 0, noise = 0;  // noise: own, or inherited by CONTINUE
+  double s = 0, from_time = 0, stop_time = 0, stochasticity = 0;
+  std::uint32_t op = 0, leg_steps = 0, profile = 0;
+  bool scored = false;  // asks for a score
+  bool own_noise = false;
+  bool first = false;  // the task's first candidate that is scored at time 0
+  bool forgotten = false;
+  bool told = false;
+  bool previewed = false;  // its latent was evaluated when it stopped
+  CandidateState state = CandidateState::kOpen;
+  std::uint32_t children = 0;  // candidates that start from it and are still there
+  std::uint32_t first_position = 1, last_position = 0;  // that its steps arrive at
+  std::uint64_t pool = 0;
+  double start_time = 1;
+  double nfe = 0;  // charged
+  Heads heads;     // once done and scored
+  std::string failure;
+};
+
+// What an ask brought, for the journal.
+struct Asked {
+  std::vector<std::uint64_t> noises, candidates;
+  wn_status status = WN_OK;
+  std::int64_t time_up_after =
+      -1;  // accepted candidates of this ask when the clock ran out; -1: it did not
+};
+
+// How the winner becomes the final sample.
+enum class FinalMode { kAsItIs, kComplete, kRegenerate };
+struct FinalPlan {
+  std::uint64_t best = 0;
+  FinalMode mode = FinalMode::kAsItIs;
+  std::uint64_t noise = 0;  // kRegenerate: the initial noise
+  double nfe = 0;
+};
+
+class Task final : public ProposalSink {
+ public:
+  Task(std::uint64_t index, const TaskSpec& spec, std::unique_ptr<Search> search, Frame& frame);
+  Task(const Task&) = delete;
+
+  std::uint64_t index() const { return index_; }
+  const wn_condition* condition() const { return &condition_.table; }
+  NoiseGraph& noises() { return noises_; }
+  Candidate& candidate(std::uint64_t id) { return candidates_.at(id); }
+  std::size_t candidate_count() const { return candidates_.size(); }
+
+  // One ask of the current round. `expired()` says whether the run's seconds are used up (asked per
+  // candidate).
+  Asked ask(const std::function<bool()>& expired);
+  bool wants_ask() const { return !complete_ && !done_; }
+  bool round_complete() const { return complete_ && open_ == 0; }
+  bool done() const { return done_; }
+
+  // The engine reports. Children that wait for a failed parent fail with it and are refunded; ids
+  // of those are returned.
+  void succeed(std::uint64_t id, Heads heads);
+  std::vector<std::uint64_t> fail(std::uint64_t id, const std::string& why);
+  // Once the round is complete: scores it by the selection rule and tells it whole.
+  void tell();
+
+  // After done(): the winner and what it takes to make its sample. Nullopt: every candidate failed.
+  std::optional<FinalPlan> final_plan();
+
+  double spent_nfe() const { return spent_nfe_; }
+  std::uint64_t accepted() const { return accepted_; }
+  std::uint64_t failed() const { return failed_; }
+  // The best score told so far (absolute rules), or of the last round (pooled ones).
+  double best_score() const { return best_score_; }
+  // Called when nothing starts from a candidate any more: its latent can go.
+  std::function<void(std::uint64_t id)> on_forget;
+  // A better candidate at time 0 was found (after a tell for pooled rules).
+  std::uint64_t winner() const { return winner_; }
+
+  // ProposalSink
+  void noise(const wn_noise_recipe& recipe) override;
+  wn_status candidate(const wn_candidate& candidate) override;
+  double cost(std::span<const wn_candidate* const> candidates) override;
+  double left() override;
+  void forget(std::span<const std::uint64_t> ids) override;
+
+ private:
+  struct Member {  // of a pool
+    std::uint64_t id;
+    Heads heads;
+  };
+  using Lookup = std::function<const Candidate*(std::uint64_t)>;
+  // `parent_of` finds parents, among the provisional ones of cost() too.
+  Candidate checked(const wn_candidate& recipe, const Lookup& parent_of, bool quote) const;
+  void place(Candidate& c, const Candidate* parent) const;
+  double price(const Candidate& c, const Candidate* parent) const;
+  wn_status rescore(Candidate c, const Candidate& parent);
+  void drop_if_unneeded(std::uint64_t id);
+  std::vector<double> score_round();
+  void note_winner(std::uint64_t id, double score);
+  std::uint64_t original(std::uint64_t id) const;
+  std::optional<std::uint64_t> final_choice();
+
+  std::uint64_t index_;
+  Frame& frame_;
+  Condition condition_;
+  NoiseGraph noises_;
+  std::unordered_map<std::uint64_t, Candidate> candidates_;
+  std::vector<std::uint64_t> round_;
+  std::map<std::uint64_t, std::vector<Member>> pools_;  // by name; 0: this round's
+  std::unordered_map<std::uint64_t, Heads>
+      all_heads_;  // pooled rules: every scored candidate at time 0
+  Asked asked_;
+  std::function<bool()> expired_;
+  std::size_t open_ = 0;  // candidates of the round that are not done
+  bool complete_ = false, last_round_ = false, done_ = false, has_first_ = false;
+  std::uint64_t last_id_ = 0, accepted_ = 0, failed_ = 0, winner_ = 0, asks_ = 0;
+  std::uint32_t empty_asks_ = 0;
+  double spent_nfe_ = 0, refund_ = 0, best_score_, winner_score_;
+  wn_problem problem_{};
+  std::unique_ptr<Search> search_;  // last: destroyed before what it borrows
+};
+
+}  // namespace winnow

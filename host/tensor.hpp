@@ -1,0 +1,64 @@
+// tensor.hpp: a float32 tensor in aligned host memory, lent to plugins as wn_tensor.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <span>
+#include <vector>
+
+#include "winnow/winnow.h"
+
+namespace winnow {
+
+// Shape [capacity, item...]; the number of items in use may be lowered without moving memory.
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(std::uint64_t capacity, std::span<const std::int64_t> item_shape) {
+    shape_.push_back(static_cast<std::int64_t>(capacity));
+    shape_.insert(shape_.end(), item_shape.begin(), item_shape.end());
+    for (std::int64_t extent : item_shape) item_elements_ *= static_cast<std::uint64_t>(extent);
+    const std::uint64_t bytes = capacity * item_elements_ * sizeof(float);
+    data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes / 64 * 64 + 64)));
+    if (!data_) throw std::bad_alloc();
+    std::fill_n(data_.get(), capacity * item_elements_, 0.0f);
+    capacity_ = capacity;
+  }
+
+  void resize(std::uint64_t items) { shape_[0] = static_cast<std::int64_t>(items); }
+  std::uint64_t items() const { return static_cast<std::uint64_t>(shape_[0]); }
+  std::uint64_t capacity() const { return capacity_; }
+  std::uint64_t item_elements() const { return item_elements_; }
+  std::span<float> item(std::uint64_t i) {
+    return {data_.get() + i * item_elements_, item_elements_};
+  }
+  std::span<const float> item(std::uint64_t i) const {
+    return {data_.get() + i * item_elements_, item_elements_};
+  }
+
+  // Valid as long as this tensor; const because DLPack has no const data. Plugins get it read-only
+  // by contract.
+  wn_tensor view() const {
+    return {data_.get(),
+            {1, 0},
+            static_cast<std::int32_t>(shape_.size()),
+            {2, 32, 1},
+            const_cast<std::int64_t*>(shape_.data()),
+            nullptr,
+            0};
+  }
+
+ private:
+  struct Free {
+    void operator()(float* p) const { std::free(p); }
+  };
+  std::unique_ptr<float[], Free> data_;
+  std::vector<std::int64_t> shape_;
+  std::uint64_t item_elements_ = 1;
+  std::uint64_t capacity_ = 0;
+};
+
+}  // namespace winnow
