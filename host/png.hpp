@@ -18,15 +18,23 @@ struct Image {
 Image image_of_sample(const float* sample, std::uint32_t channels, std::uint32_t height,
                       std::uint32_t width);
 
-// `text` goes into an iTXt chunk with keyword "winnow". Same input, same bytes.
+// `text` (UTF-8 without NUL) goes into an iTXt chunk with keyword "winnow"; "": no chunk. Same
+// input, same bytes. An image whose fields do not fit together: Error(Exit::kInternal), here and
+// below.
 std::string encode_png(const Image& image, const std::string& text);
 
-// At most 64 Mi pixels; throws Error(Exit::kUsage) that names the file. `text` receives the
-// "winnow" chunk, if any.
+inline constexpr std::uint64_t kMaxPixels = 64ull << 20;
+
+// Any PNG of at most kMaxPixels as 8-bit grey or RGB (alpha is dropped, 16 bits become 8); throws
+// Error(Exit::kUsage) that names the file. `text` receives the "winnow" chunk, or "".
 Image read_png(const std::filesystem::path& file, std::string* text = nullptr);
 
-// Rows of tiles on white with a 2-pixel gutter, each tile enlarged `scale` times. All tiles have
-// one size.
+// Draws `tile`, enlarged `scale` times (nearest neighbour), with its upper left corner at (x, y).
+// It must fit. Grey tiles may go on an RGB canvas, not the other way round.
+void paste(Image& canvas, const Image& tile, std::uint32_t x, std::uint32_t y, std::uint32_t scale);
+
+// Rows of tiles on white with a 2-pixel gutter between and around them, each tile enlarged `scale`
+// times. All tiles have one size; rows may differ in length. RGB if any tile is.
 Image make_grid(const std::vector<std::vector<Image>>& rows, std::uint32_t scale);
 
 }  // namespace winnow
