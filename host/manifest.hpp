@@ -30,9 +30,10 @@ struct PluginManifest {  // one [[plugin]]
   }
 };
 
-struct LibtorchNeed {   // empty link: none
-  std::string link;     // "host" | "own"
-  std::string version;  // "==2.13.*", ">=2.6"
+struct LibtorchNeed {      // empty link: none
+  std::string link;        // "host" | "own"
+  std::string version;     // "==2.13.*", ">=2.6"
+  std::string stable_abi;  // "2.9": uses only the stable ABI, any host LibTorch from there on
 };
 
 struct Variant {               // one [[variant]]; the first whose conditions all hold is taken
@@ -54,14 +55,16 @@ struct PackageManifest {
   std::filesystem::path directory;  // the package
   std::string id, version, summary, license, vendor, url;
   std::uint32_t abi_major = 1, needs_minor = 0, built_minor = 0;
+  std::string isolation = "any";  // "any" | "process": never in the host | "in-process"
   std::vector<PluginManifest> plugins;
   std::vector<Variant> variants;
   std::vector<DataFile> data;
 };
 
 // Reads and checks a manifest of at most 1 MiB; strict (unknown keys are mistakes, unless
-// file_format has a newer minor). Throws Error(Exit::kPlugin) with all mistakes, rendered with
-// line, column and caret.
+// file_format has a newer minor). Every file it names is relative and stays in the package, also
+// after symlinks; whether it exists is not asked. At least one plugin and one variant. Throws
+// Error(Exit::kPlugin) with all mistakes, rendered with line, column and caret.
 PackageManifest read_manifest(const std::filesystem::path& file);
 
 }  // namespace winnow
