@@ -98,10 +98,15 @@ std::string why_not_libtorch(const LibtorchNeed& need, const HostFacts& facts) {
   if (need.link.empty()) return "";
   if (need.link == "own")
     return "brings a LibTorch of its own, which cannot live in the host's process";
-  const std::string wanted = fmt::format("needs LibTorch {}", need.version);
+  const std::string wanted =
+      fmt::format("needs LibTorch{}{}", need.version.empty() ? "" : " ", need.version);
   if (facts.libtorch_version.empty()) return wanted + ", this host was built without one";
   if (!need.version.empty() && !version_fulfils(facts.libtorch_version, need.version))
     return fmt::format("{}, this host has {}", wanted, facts.libtorch_version);
+  if (!need.stable_abi.empty() &&
+      !version_fulfils(facts.libtorch_version, ">=" + need.stable_abi))
+    return fmt::format("needs a LibTorch with the stable ABI of {}, this host has {}",
+                       need.stable_abi, facts.libtorch_version);
   return "";
 }
 
