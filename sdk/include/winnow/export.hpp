@@ -8,8 +8,8 @@
 // options, `static constexpr const char* kOptions = WINNOW_OPTIONS_<ID>;` (the id in upper case,
 // every other character _). Both kOptions and WINNOW_PACKAGE_VERSION come from winnow_manifest.h,
 // which winnow_add_plugin() generates from winnow-plugin.toml; it is included here. The kind
-// follows from the members: score() makes a verifier, step() and leg() a sampler. A class is built
-// from the first of these that fits:
+// follows from the members: score() makes a verifier, step() and leg() a sampler, the base
+// wn::Search a search. A class is built from the first of these that fits:
 //   (const wn::Host&, const wn::Options&, const wn::Call&)   (const wn::Host&, const wn::Options&)
 //   (const wn::Options&)   ()
 #pragma once
@@ -17,6 +17,7 @@
 #include <array>
 
 #include "winnow/sampler.hpp"
+#include "winnow/search.hpp"
 #include "winnow/verifier.hpp"
 #if __has_include("winnow_manifest.h")
 #include "winnow_manifest.h"
@@ -26,11 +27,11 @@ namespace wn::inline v1_0_rc1::detail {
 
 template <class T>
 consteval const char* kind_of() {
-  static_assert(Verifier<T> + Sampler<T> == 1,
-                "a plugin class has score(batch, scores), or has all the "
-                "functions of a sampler, and only one of these: see verifier.hpp, "
+  static_assert(std::derived_from<T, Search> + Verifier<T> + Sampler<T> == 1,
+                "a plugin class is a wn::Search, or has score(batch, scores), or has all the "
+                "functions of a sampler, and only one of these: see search.hpp, verifier.hpp, "
                 "sampler.hpp for the exact signatures");
-  return Verifier<T> ? "verifier" : "sampler";
+  return std::derived_from<T, Search> ? "search" : Verifier<T> ? "verifier" : "sampler";
 }
 
 template <class T>
@@ -91,7 +92,9 @@ template <class T>
 const void* find_interface(const char* id) noexcept {
   if constexpr (HasState<T>)
     if (std::string_view(id) == WN_STATE_1) return &StateTable<T>::kState;
-  if constexpr (Verifier<T>)
+  if constexpr (std::derived_from<T, Search>)
+    return SearchTables<T>::find(id);
+  else if constexpr (Verifier<T>)
     return VerifierTables<T>::find(id);
   else
     return SamplerTables<T>::find(id);
@@ -110,7 +113,10 @@ wn_plugin_1 descriptor(const char* version) {
                   make<T>(Host(host), Options(options, n), Call(call)));
             });
           },
-          [](wn_instance* instance) noexcept { delete &box<T>(instance); },
+          [](wn_instance* instance) noexcept {
+            if constexpr (std::derived_from<T, Search>) SearchAccess::stop(self<T>(instance));
+            delete &box<T>(instance);
+          },
           [](const char* id) noexcept { return find_interface<T>(id); }};
 }
 
