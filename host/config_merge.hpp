@@ -1,0 +1,27 @@
+// config_merge.hpp: one TOML table out of a config file, the files it includes, and the overrides.
+#pragma once
+
+#include <toml++/toml.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/diagnostic.hpp"
+
+namespace winnow {
+
+// Reads `file` and what it includes, then lays the overrides over it; every node keeps the place it
+// came from ("override 1" for the first override). Later keys win. A [sampler], [search] or
+// verifier that names another plugin drops the options of the one before, and [tasks] that name
+// another kind of task drop the kind before. Nothing is returned when a file or override could not
+// be parsed.
+std::optional<toml::table> merge_config(const std::filesystem::path& file,
+                                        const std::vector<std::string>& overrides,
+                                        Diagnostics& diagnostics);
+
+// The last part of a plugin's id, which is a verifier's name when none is given.
+std::string default_verifier_name(const std::string& plugin_id);
+
+}  // namespace winnow
