@@ -2,7 +2,8 @@
 //
 //   train_sit --size B --images 500000 --seed 1 --folder work/sit-b --out fashion-sit-b.safetensors
 //
-// Stop it at any time; the same command goes on from the last checkpoint in --folder.
+// Stop it at any time; the same command goes on from the last checkpoint in --folder. --bf16
+// trains 1.6 times faster on a CPU with AVX512_BF16.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
@@ -84,14 +85,11 @@ int train(Options& options) {
   });
   Trainer trainer(parameters, 0.01, kMaxAverage);
   const Schedule schedule{rate, 500, images / batch};
+  // Not the number of images: a resumed training may be given another end.
   const std::map<std::string, std::string> identity = {
-      {"program", "train_sit"},
-      {"size", size},
-      {"seed", std::to_string(seed)},
-      {"images", std::to_string(images)},
-      {"batch", std::to_string(batch)},
-      {"rate", std::to_string(rate)},
-      {"precision", bf16 ? "bf16 autocast" : "fp32"}};
+      {"program", "train_sit"},       {"size", size},
+      {"seed", std::to_string(seed)}, {"batch", std::to_string(batch)},
+      {"rate", std::to_string(rate)}, {"precision", bf16 ? "bf16 autocast" : "fp32"}};
   const std::string checkpoint = folder + "/checkpoint.safetensors";
   const bool resumed = trainer.load(checkpoint, identity);
   std::printf("SiT-%s: %lld parameters, %lld steps of %lld images%s\n", size.c_str(),
@@ -138,6 +136,7 @@ int train(Options& options) {
   for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
   auto metadata = identity;
   metadata["architecture"] = "sit";
+  metadata["images"] = std::to_string(images);
   metadata["heads"] = std::to_string(config.heads);
   metadata["minutes"] = std::to_string(static_cast<int64_t>(trainer.seconds / 60 + 0.5));
   metadata["dataset"] = "Fashion-MNIST";
