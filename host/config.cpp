@@ -231,12 +231,21 @@ class ConfigReader {
     return result;
   }
 
+  // The plugin may be in a package that could not be read.
+  std::string broken_packages() const {
+    if (registry_.broken().empty()) return "";
+    return fmt::format(
+        " ({} packages could not be read, the first is {}: see 'winnow plugins list "
+        "--why')",
+        registry_.broken().size(), registry_.broken()[0].path.string());
+  }
+
   const FoundPlugin* look_up(PluginKind kind, const std::string& id, const Where& where) {
     if (!is_known(id, registry_)) {
       ++plugin_mistakes_;
       diagnostics_.add(where,
                        fmt::format("no {} plugin '{}' on the search path", to_string(kind), id),
-                       near_plugin(id, plugin_names(kind, registry_)));
+                       near_plugin(id, plugin_names(kind, registry_)) + broken_packages());
       return nullptr;
     }
     try {
