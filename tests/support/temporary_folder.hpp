@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -12,10 +13,16 @@
 
 namespace winnow::test {
 
+// kMemory: where a test makes so many files durable that a disk would only make it slow.
+enum class Medium { kDisk, kMemory };
+
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "winnow-test-XXXXXX").string();
+  explicit TemporaryFolder(Medium medium = Medium::kDisk) {
+    const bool memory = medium == Medium::kMemory && ::access("/dev/shm", W_OK) == 0;
+    const std::filesystem::path parent =
+        memory ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path();
+    std::string name = (parent / "winnow-test-XXXXXX").string();
     if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
     path_ = name;
   }
