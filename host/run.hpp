@@ -10,6 +10,7 @@
 #include "host/config.hpp"
 #include "host/ledger.hpp"
 #include "host/registry.hpp"
+#include "winnow/winnow.h"
 
 namespace winnow {
 

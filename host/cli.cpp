@@ -1,0 +1,163 @@
+// cli.cpp: from arguments to an exit code: chooses the verb, prints its answer, and turns whatever
+// was thrown into one sentence and a documented code.
+#include "host/cli.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <chrono>
+#include <new>
+#include <system_error>
+
+#include "host/cli_verbs.hpp"
+#include "host/console.hpp"
+
+namespace winnow {
+namespace {
+
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPrinter& progress) {
+  switch (line.verb) {
+    case Verb::kHelp:
+      return {Exit::kDone, line.help, {{"help", line.help}}};
+    case Verb::kVersion:
+      return version_verb();
+    case Verb::kRun:
+      return run_verb(line, signals, progress);
+    case Verb::kPlan:
+      return plan_verb(line);
+    case Verb::kCheck:
+      return check_verb(line);
+    case Verb::kShow:
+      return show_verb(line);
+    case Verb::kStatus:
+      return status_verb(line);
+    case Verb::kPluginsList:
+      return plugins_list_verb(line);
+    case Verb::kPluginsInfo:
+      return plugins_info_verb(line);
+    case Verb::kDocsConfiguration:
+      return docs_configuration_verb(line);
+  }
+  throw std::logic_error("a verb without an answer");
+}
+
+// From the operating system, by way of the standard library.
+Exit exit_of(const std::error_code& code) {
+  if (code == std::errc::no_space_on_device || code == std::errc::not_enough_memory ||
+      code == std::errc::io_error || code == std::errc::too_many_files_open ||
+      code == std::errc::resource_unavailable_try_again || code.value() == EDQUOT)
+    return Exit::kResources;
+  if (code == std::errc::permission_denied || code == std::errc::read_only_file_system ||
+      code == std::errc::no_such_file_or_directory || code == std::errc::not_a_directory ||
+      code == std::errc::filename_too_long || code == std::errc::operation_not_permitted)
+    return Exit::kUsage;
+  return Exit::kInternal;
+}
+
+std::string report_please(const std::string& what) {
+  return fmt::format(
+      "internal error: {}; this is a mistake in winnow {}: please report it with the "
+      "command and the config",
+      what, WN_SDK_VERSION);
+}
+
+// The exception that is being handled.
+Error as_error() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return Error(Exit::kResources,
+                 "out of memory; a smaller [execution] batch or cache needs less");
+  } catch (const std::system_error& error) {
+    const Exit exit = exit_of(error.code());
+    return Error(exit, exit == Exit::kInternal ? report_please(error.what()) : error.what());
+  } catch (const std::exception& error) {
+    return Error(Exit::kInternal, report_please(error.what()));
+  } catch (...) {
+    return Error(Exit::kInternal, report_please("an unknown exception"));
+  }
+}
+
+// Paths and plugins' texts need not be UTF-8; JSON must be.
+std::string json_text(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void print(std::ostream& out, const std::string& text) {
+  errno = 0;
+  out << text << std::flush;
+  // A reader that has gone away (head) has seen enough.
+  if (!out && errno != EPIPE)
+    throw std::system_error(errno ? errno : EIO, std::generic_category(),
+                            "cannot write the result to standard output");
+}
+
+class Command {
+ public:
+  Command(const std::vector<std::string>& arguments, const StopSignals& signals, std::ostream& out,
+          std::ostream& err)
+      : arguments_(arguments), signals_(signals), out_(out), err_(err) {}
+
+  int run() {
+    log_to([this](std::string_view text) { err_ << text << std::flush; }, 0, colours_);
+    try {
+      const CommandLine line = parse_command_line(arguments_);
+      json_ = line.json;
+      return perform(line);
+    } catch (...) {
+      return fail(as_error());
+    }
+  }
+
+ private:
+  int perform(const CommandLine& line) {
+    const ProgressStyle style =
+        line.quiet ? ProgressStyle::kNone : progress_style(line.progress, stderr_is_terminal());
+    ProgressPrinter progress(style, {err_, terminal_columns, steady_seconds});
+    const int verbosity = line.quiet ? -1 : line.verbose;
+    log_to([&progress](std::string_view text) { progress.print_above(text); }, verbosity, colours_);
+    try {
+      const Answer answer = answer_to(line, signals_, progress);
+      progress.clear();
+      print(out_, json_ ? json_text(answer.json) : answer.text);
+      return static_cast<int>(answer.exit);
+    } catch (...) {
+      progress.clear();
+      return fail(as_error());
+    }
+  }
+
+  int fail(const Error& error) {
+    const int exit = static_cast<int>(error.exit());
+    err_ << error_text(error.what(), colours_) << std::flush;
+    if (json_)
+      out_ << json_text({{"error", {{"exit", exit}, {"message", error.what()}}}}) << std::flush;
+    return exit;
+  }
+
+  const std::vector<std::string>& arguments_;
+  const StopSignals& signals_;
+  std::ostream& out_;
+  std::ostream& err_;
+  const bool colours_ = stderr_wants_colours();
+  bool json_ = asks_for_json(arguments_);
+};
+
+}  // namespace
+
+int run_cli(const std::vector<std::string>& arguments, const StopSignals& signals,
+            std::ostream& out, std::ostream& err) {
+  const int exit = Command(arguments, signals, out, err).run();
+  // What plugins log while they are unloaded must find a logger that is still there.
+  log_to([](std::string_view) {}, -1, false);
+  return exit;
+}
+
+}  // namespace winnow

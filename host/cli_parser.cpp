@@ -1,0 +1,262 @@
+// cli_parser.cpp: the verbs and flags, declared for CLI11, which knows no "did you mean": what it
+// leaves over is looked at here.
+#include "host/cli_parser.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "host/error.hpp"
+#include "host/text.hpp"
+
+namespace winnow {
+namespace {
+
+constexpr const char* kDescription =
+    "winnow spends inference-time compute to get better samples out of a generative model.";
+constexpr const char* kFooter =
+    "Exit codes: 0 done, 2 command line or config, 3 plugin, 4 every candidate of a task failed,\n"
+    "5 journal damaged or in use, 6 disk or memory, 10 time limit reached, 70 internal error,\n"
+    "75 stopped by SIGTERM, 130 stopped by Ctrl-C. After 6, 10, 75 and 130 the same command goes "
+    "on.";
+constexpr const char* kRunFooter =
+    "The run directory is --out, else [output] dir of the config, else runs/<run.name>. The same\n"
+    "command goes on where it was stopped; `winnow run RUNDIR` does too.";
+
+// A value out of a few words.
+CLI::Validator one_of(std::vector<std::string> words) {
+  const std::string list = fmt::format("{}", fmt::join(words, "|"));
+  return CLI::Validator(
+      [words = std::move(words)](std::string& value) -> std::string {
+        if (std::find(words.begin(), words.end(), value) != words.end()) return "";
+        const std::string near = did_you_mean(value, words);
+        return fmt::format("'{}' is none of {}{}{}", value, list_of(words),
+                           near.empty() ? "" : "; ", near);
+      },
+      list);
+}
+
+class Parser {
+ public:
+  Parser() {
+    app_.footer(kFooter);
+    app_.require_subcommand(1);
+    app_.add_flag("--version", version_, "Print the versions of winnow and of its plugin ABI.");
+    common(app_);
+    add_run();
+    add_plan();
+    add_check();
+    add_show();
+    add_status();
+    add_plugins();
+    add_docs();
+  }
+
+  CommandLine parse(const std::vector<std::string>& arguments) {
+    try {
+      // CLI11 wants them in reverse.
+      app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    } catch (const CLI::CallForHelp&) {
+      line_.help = app_.help();
+      return finish(Verb::kHelp);
+    } catch (const CLI::ParseError& error) {
+      if (version_) return finish(Verb::kVersion);
+      refuse_leftovers();
+      throw Error(Exit::kUsage, message_of(error));
+    }
+    if (version_) return finish(Verb::kVersion);
+    refuse_leftovers();
+    return finish(line_.verb);
+  }
+
+ private:
+  CLI::App* verb(CLI::App& parent, const char* name, Verb verb, const char* help) {
+    CLI::App* sub = parent.add_subcommand(name, help);
+    sub->parse_complete_callback([this, verb] { line_.verb = verb; });
+    common(*sub);
+    return sub;
+  }
+
+  void common(CLI::App& app) {
+    app.allow_extras();
+    app.add_flag("--json", line_.json, "Print one JSON object, errors included.");
+    app.add_flag("-q,--quiet", line_.quiet, "No progress and no messages but errors.");
+    app.add_flag("-v,--verbose", line_.verbose, "More messages.");
+  }
+
+  void plugin_flag(CLI::App* app) {
+    // Each occurrence takes one value, so that CONFIG may stand behind it.
+    app->add_option("--plugin", plugins_,
+                    "A plugin package, or a folder of them; searched first. May be repeated.")
+        ->type_name("PATH")
+        ->allow_extra_args(false);
+  }
+
+  void config_arguments(CLI::App* app, const char* help) {
+    app->add_option("CONFIG", config_, help)->required();
+    app->add_option("KEY=VALUE", line_.overrides,
+                    "Overrides, the right side as in TOML: search.candidates=64");
+    plugin_flag(app);
+  }
+
+  void add_run() {
+    CLI::App* run = verb(app_, "run", Verb::kRun, "Search, and write the best samples.");
+    config_arguments(run, "A TOML file, or the folder of a run that is to go on.");
+    run->add_option("--out", out_, "The run directory.")->type_name("DIR");
+    run->add_option("--progress", line_.progress, "How to show progress on stderr.")
+        ->check(one_of({"auto", "line", "plain", "none"}));
+    run->footer(kRunFooter);
+  }
+
+  void add_plan() {
+    CLI::App* plan =
+        verb(app_, "plan", Verb::kPlan, "Say what a run will cost: NFE, memory, disk, time.");
+    config_arguments(plan, "A TOML file, or a run directory.");
+    plan->add_flag("--measure,!--no-measure", line_.measure,
+                   "Time one batch to estimate the run's time (default).");
+  }
+
+  void add_check() {
+    CLI::App* check = verb(app_, "check", Verb::kCheck, "Check a config and the plugins it names.");
+    config_arguments(check, "A TOML file, or a run directory.");
+    check->add_flag("--load", line_.load, "Also load the plugins and create them as `run` would.");
+    check->add_flag("--print", line_.print,
+                    "Print the resolved config, every default written out.");
+  }
+
+  void add_show() {
+    CLI::App* show =
+        verb(app_, "show", Verb::kShow, "Make one candidate again and compare its hash.");
+    show->add_option("RUNDIR", directory_, "A run directory.")->required();
+    show->add_option("CANDIDATE", line_.candidate,
+                     "A number, `best` (default), or both with the task: 3/17, 3/best.");
+    show->add_option("--task", line_.task, "The task, counted from 0.")->type_name("T");
+    show->add_option("--out", out_, "Write the sample to this PNG.")->type_name("FILE");
+    plugin_flag(show);
+  }
+
+  void add_status() {
+    CLI::App* status =
+        verb(app_, "status", Verb::kStatus, "What a live or dead run has done so far.");
+    status->add_option("RUNDIR", directory_, "A run directory.")->required();
+  }
+
+  void add_plugins() {
+    CLI::App* plugins =
+        app_.add_subcommand("plugins", "The plugins that can be named in a config.");
+    plugins->require_subcommand(1)->allow_extras();
+    CLI::App* list = verb(*plugins, "list", Verb::kPluginsList, "List them; nothing is loaded.");
+    list->add_flag("--why", line_.why, "Also what cannot be used, with the reason.");
+    list->add_option("--kind", line_.kind, "Of one kind only.")
+        ->check(one_of({"sampler", "verifier", "search"}));
+    plugin_flag(list);
+    CLI::App* info = verb(*plugins, "info", Verb::kPluginsInfo, "One plugin and its options.");
+    info->add_option("ID", line_.id, "The plugin's id: winnow.random")->required();
+    plugin_flag(info);
+  }
+
+  void add_docs() {
+    CLI::App* docs =
+        app_.add_subcommand("docs", "Pages made from the tables that winnow checks by.");
+    docs->require_subcommand(1)->allow_extras();
+    plugin_flag(verb(*docs, "configuration", Verb::kDocsConfiguration,
+                     "Every key of a config and every option of the plugins, as Markdown."));
+  }
+
+  // The verbs that were understood, outermost first.
+  std::vector<const CLI::App*> chain() const {
+    std::vector<const CLI::App*> chain = {&app_};
+    while (!chain.back()->get_subcommands().empty())
+      chain.push_back(chain.back()->get_subcommands().front());
+    return chain;
+  }
+
+  void refuse_leftovers() const {
+    const auto apps = chain();
+    const CLI::App& last = *apps.back();
+    const bool lacks_verb = !last.get_subcommands([](const CLI::App*) { return true; }).empty();
+    if (lacks_verb) refuse_unknown_verb(last);
+    for (const CLI::App* app : apps)
+      for (const std::string& argument : app->remaining()) refuse(argument, last);
+    if (lacks_verb) throw Error(Exit::kUsage, "which? " + verbs_of(last) + see_help(last));
+  }
+
+  static std::vector<std::string> verb_names(const CLI::App& app) {
+    std::vector<std::string> names;
+    for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(sub->get_name());
+    return names;
+  }
+
+  static std::string verbs_of(const CLI::App& app) {
+    return fmt::format("there are {}", list_of(verb_names(app)));
+  }
+
+  static std::string full_name(const CLI::App& app) {
+    const CLI::App* parent = app.get_parent();
+    return (parent ? full_name(*parent) + " " : "") + app.get_name();
+  }
+
+  static std::string see_help(const CLI::App& app) {
+    return fmt::format("; see {} --help", full_name(app));
+  }
+
+  static void refuse_unknown_verb(const CLI::App& app) {
+    for (const std::string& word : app.remaining()) {
+      if (word.starts_with("-")) continue;
+      const std::string near = did_you_mean(word, verb_names(app));
+      throw Error(Exit::kUsage, fmt::format("unknown verb '{}'; {}", word,
+                                            near.empty() ? verbs_of(app) + see_help(app) : near));
+    }
+  }
+
+  [[noreturn]] static void refuse(const std::string& argument, const CLI::App& verb) {
+    const std::string flag = argument.substr(0, argument.find('='));
+    if (!flag.starts_with("-"))
+      throw Error(Exit::kUsage, fmt::format("{}: unexpected argument '{}'{}", full_name(verb),
+                                            argument, see_help(verb)));
+    std::vector<std::string> flags;
+    for (const CLI::Option* option : verb.get_options()) {
+      for (const auto& name : option->get_lnames()) flags.push_back("--" + name);
+      for (const auto& name : option->get_snames()) flags.push_back("-" + name);
+    }
+    const std::string near = did_you_mean(flag, flags);
+    throw Error(Exit::kUsage, fmt::format("{}: unknown flag '{}'{}", full_name(verb), flag,
+                                          near.empty() ? see_help(verb) : "; " + near));
+  }
+
+  std::string message_of(const CLI::ParseError& error) const {
+    return fmt::format("{}: {}{}", full_name(*chain().back()), error.what(),
+                       see_help(*chain().back()));
+  }
+
+  CommandLine finish(Verb verb) {
+    line_.verb = verb;
+    line_.config = config_;
+    line_.out = out_;
+    line_.directory = directory_;
+    line_.plugins.assign(plugins_.begin(), plugins_.end());
+    return line_;
+  }
+
+  CommandLine line_;
+  bool version_ = false;
+  // As text: CLI11 takes a path for a list of paths.
+  std::string config_, out_, directory_;
+  std::vector<std::string> plugins_;
+  CLI::App app_{kDescription, "winnow"};
+};
+
+}  // namespace
+
+CommandLine parse_command_line(const std::vector<std::string>& arguments) {
+  return Parser().parse(arguments);
+}
+
+bool asks_for_json(const std::vector<std::string>& arguments) {
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::find(arguments.begin(), end, "--json") != end;
+}
+
+}  // namespace winnow

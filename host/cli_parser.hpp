@@ -1,0 +1,54 @@
+// cli_parser.hpp: the words of a command line, as a struct; mistakes come with the nearest valid
+// word.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace winnow {
+
+enum class Verb {
+  kHelp,
+  kVersion,
+  kRun,
+  kPlan,
+  kCheck,
+  kShow,
+  kStatus,
+  kPluginsList,
+  kPluginsInfo,
+  kDocsConfiguration,
+};
+
+// Verb by verb only the fields that its help names are set.
+struct CommandLine {
+  Verb verb = Verb::kHelp;
+  std::string help;  // the text to print for kHelp
+  bool json = false, quiet = false;
+  int verbose = 0;
+
+  std::filesystem::path config;                // a TOML file, or a run directory
+  std::vector<std::string> overrides;          // key=value
+  std::vector<std::filesystem::path> plugins;  // --plugin
+  std::filesystem::path out;                   // run: the run directory; show: a PNG
+  std::string progress = "auto";
+  bool measure = true;               // plan
+  bool load = false, print = false;  // check
+  std::filesystem::path directory;   // show, status
+  std::string candidate = "best";    // show: "best", "17", "3/17", "3/best"
+  std::uint64_t task = 0;            // show
+  std::string id;                    // plugins info
+  std::string kind;                  // plugins list: "sampler", "verifier", "search" or "": all
+  bool why = false;                  // plugins list
+};
+
+// `arguments` without the program's name. Throws Error(Exit::kUsage) for everything it cannot read,
+// with the nearest verb, flag or value.
+CommandLine parse_command_line(const std::vector<std::string>& arguments);
+
+// Whether --json stands among the flags; for mistakes, which end the parsing before it is known.
+bool asks_for_json(const std::vector<std::string>& arguments);
+
+}  // namespace winnow

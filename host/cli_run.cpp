@@ -1,0 +1,207 @@
+// cli_run.cpp: the verb run: starts or continues a run and tells what came of it.
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <cmath>
+#include <limits>
+
+#include "host/cli_verbs.hpp"
+#include "host/figures.hpp"
+
+namespace winnow {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr const char* kRunToml = "run.toml";
+
+// --out, else the run directory that is continued, else what the config says, else by name.
+fs::path output_directory(const CommandLine& line, const RunConfig& config) {
+  if (!line.out.empty()) return line.out;
+  if (fs::is_directory(line.config)) return line.config;
+  if (!config.output_dir.empty()) return config.output_dir;
+  return fs::path("runs") / config.name;
+}
+
+const char* signal_name(int number) {
+  switch (number) {
+    case SIGINT:
+      return "Ctrl-C";
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGHUP:
+      return "SIGHUP";
+    default:
+      return "SIGUSR1";
+  }
+}
+
+// Draws, and says once that a signal was understood.
+class Watcher {
+ public:
+  Watcher(const StopSignals& signals, ProgressPrinter& progress)
+      : signals_(signals), progress_(progress) {}
+
+  int signal() const { return signals_.signal ? signals_.signal->load() : 0; }
+
+  void operator()(const Progress& now) {
+    progress_.show(now);
+    if (said_ || signal() == 0) return;
+    said_ = true;
+    spdlog::info("{}: stopping after the work in flight{}", signal_name(signal()),
+                 signal() == SIGINT ? "; Ctrl-C again ends at once" : "");
+  }
+
+ private:
+  const StopSignals& signals_;
+  ProgressPrinter& progress_;
+  bool said_ = false;
+};
+
+// Why a run ended before its end; the same command goes on.
+std::string stopped_text(const RunOutcome& outcome, int signal) {
+  if (outcome.exit == Exit::kCheckpointed)
+    return fmt::format("stopped by {}; what is done is kept, the same command goes on",
+                       signal ? signal_name(signal) : "request");
+  if (outcome.exit == Exit::kIncomplete) return "budget.seconds is used up; what is done is kept";
+  return "";
+}
+
+std::string failed_tasks_text(const ordered_json& tasks) {
+  std::size_t failed = 0;
+  std::string first;
+  for (const auto& task : tasks) {
+    if (!task.contains("error")) continue;
+    if (failed++ == 0)
+      first = fmt::format("task {}: {}", task.value("task", 0), task["error"].get<std::string>());
+  }
+  if (failed == 0) return "";
+  return fmt::format("{} of {} tasks failed; the first: {}\n", failed, tasks.size(), first);
+}
+
+double number(const ordered_json& json, const char* key) {
+  return json.is_object() ? json.value(key, 0.0) : 0.0;
+}
+
+std::string costs_table(const RunConfig& config, const RunOutcome& outcome) {
+  const ordered_json& ledger = outcome.summary["ledger"];
+  std::vector<std::vector<std::string>> rows = {
+      {"  tasks", grouped(static_cast<double>(config.tasks.size()))},
+      {"  candidates", grouped(number(ledger, "candidates"))},
+      {"  search NFE", grouped(number(ledger, "search_nfe"))},
+      {"  final NFE", grouped(number(ledger, "final_nfe"))}};
+  if (const double nfe = number(ledger, "backward_nfe"); nfe > 0)
+    rows.push_back({"  backward NFE", grouped(nfe)});
+  if (const double nfe = number(outcome.effort, "recomputed_nfe"); nfe > 0)
+    rows.push_back({"  made again", grouped(nfe) + " NFE"});
+  if (const double n = number(ledger, "failed_candidates"); n > 0)
+    rows.push_back({"  failed candidates", grouped(n)});
+  rows.push_back({"  time", duration_text(number(outcome.effort, "seconds"))});
+  return table_text(rows);
+}
+
+std::string scores_table(const RunConfig& config, const ordered_json& summary) {
+  std::vector<std::vector<std::string>> rows = {
+      {"  mean score of", "first", "best", "gain", "role"}};
+  for (const VerifierUse& verifier : config.verifiers) {
+    const MeanScores mean = mean_scores(summary, verifier.name);
+    rows.push_back({"  " + verifier.name, score_text(mean.first), score_text(mean.best),
+                    gain_text(mean.best - mean.first),
+                    verifier.role == VerifierRole::kSelect ? "select" : "report"});
+  }
+  return table_text(rows);
+}
+
+ordered_json run_json(const RunConfig& config, const fs::path& directory, const RunOutcome& outcome,
+                      Exit exit, const std::string& message) {
+  ordered_json json = {{"exit", static_cast<int>(exit)},
+                       {"directory", directory.string()},
+                       {"finished", !outcome.summary.is_null()},
+                       {"was_finished", outcome.was_finished}};
+  if (!message.empty()) json["message"] = message;
+  if (!outcome.summary.is_null()) {
+    ordered_json scores = ordered_json::object();
+    for (const VerifierUse& verifier : config.verifiers) {
+      const MeanScores mean = mean_scores(outcome.summary, verifier.name);
+      // NaN would be no JSON.
+      const auto value = [](double x) { return std::isfinite(x) ? ordered_json(x) : nullptr; };
+      scores[verifier.name] = {
+          {"role", verifier.role == VerifierRole::kSelect ? "select" : "report"},
+          {"first", value(mean.first)},
+          {"best", value(mean.best)}};
+    }
+    json["tasks"] = outcome.summary["tasks"].size();
+    json["scores"] = scores;
+    json["ledger"] = outcome.summary["ledger"];
+    json["summary"] = (directory / "summary.json").string();
+    json["gallery"] = (directory / "gallery.png").string();
+  }
+  json["effort"] = outcome.effort;
+  return json;
+}
+
+}  // namespace
+
+MeanScores mean_scores(const ordered_json& summary, const std::string& verifier) {
+  double first = 0, best = 0;
+  std::size_t n = 0;
+  const ordered_json none = ordered_json::object();
+  for (const auto& task : summary.value("tasks", ordered_json::array())) {
+    const ordered_json chosen = task.value("scores", none);
+    const ordered_json before = task.value("first", none).value("scores", none);
+    if (!chosen.contains(verifier) || !before.contains(verifier)) continue;
+    if (!chosen[verifier].is_number() || !before[verifier].is_number()) continue;
+    first += before[verifier].get<double>();
+    best += chosen[verifier].get<double>();
+    ++n;
+  }
+  if (n == 0) return {std::nan(""), std::nan("")};
+  return {first / static_cast<double>(n), best / static_cast<double>(n)};
+}
+
+std::string run_text(const RunConfig& config, const fs::path& directory,
+                     const RunOutcome& outcome) {
+  if (outcome.was_finished)
+    return fmt::format("{} was finished before; nothing was done\n", directory.string());
+  if (outcome.summary.is_null()) return "";
+  std::string text = config.name + "\n" + costs_table(config, outcome) + "\n";
+  text += scores_table(config, outcome.summary) + "\n";
+  text += failed_tasks_text(outcome.summary["tasks"]);
+  return text + table_text({{"  gallery", (directory / "gallery.png").string()},
+                            {"  summary", (directory / "summary.json").string()}});
+}
+
+fs::path config_file(const fs::path& config) {
+  std::error_code failed;
+  if (!fs::is_directory(config, failed)) return config;
+  if (fs::exists(config / kRunToml, failed)) return config / kRunToml;
+  throw Error(Exit::kUsage, fmt::format("'{}' is a folder without a {}; expected a TOML file or a "
+                                        "run directory",
+                                        config.string(), kRunToml));
+}
+
+Answer run_verb(const CommandLine& line, const StopSignals& signals, ProgressPrinter& progress) {
+  if (signals.install) signals.install();
+  const Registry registry = scan_plugins(line);
+  const RunConfig config = load_config(config_file(line.config), line.overrides, registry);
+  const fs::path directory = output_directory(line, config);
+  Watcher watcher(signals, progress);
+  RunOutcome outcome =
+      execute_run({.config = config,
+                   .registry = registry,
+                   .directory = directory,
+                   .stop = signals.stop,
+                   .on_progress = std::ref(watcher),
+                   .on_notice = [](const std::string& text) { spdlog::info("{}", text); }});
+  progress.clear();
+  const std::string message = stopped_text(outcome, watcher.signal());
+  if (!message.empty()) spdlog::warn("{}", message);
+  Exit exit = outcome.exit;
+  if (exit == Exit::kCheckpointed && watcher.signal() == SIGINT) exit = Exit::kInterrupted;
+  return {exit, run_text(config, directory, outcome),
+          run_json(config, directory, outcome, exit, message)};
+}
+
+}  // namespace winnow

@@ -1,0 +1,42 @@
+// main.cpp: the program winnow: signals become a flag, the library does the rest.
+#include <signal.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "host/cli.hpp"
+
+namespace {
+
+std::atomic<wn_status> stop{WN_OK};
+std::atomic<int> first_signal{0};
+static_assert(std::atomic<wn_status>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+// The second Ctrl-C ends at once: the journal survives anything.
+extern "C" void on_signal(int number) {
+  int none = 0;
+  const bool first = first_signal.compare_exchange_strong(none, number);
+  if (!first && number == SIGINT && none == SIGINT) _exit(130);
+  stop.store(WN_E_CANCELLED);
+}
+
+void install() {
+  for (int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+    struct sigaction action {};
+    // What the parent ignores (nohup, a shell's background job) stays ignored.
+    if (sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) continue;
+    action = {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigaction(number, &action, nullptr);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A reader that went away must not end a run of hours.
+  signal(SIGPIPE, SIG_IGN);
+  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  return winnow::run_cli(arguments, {install, &stop, &first_signal}, std::cout, std::cerr);
+}
