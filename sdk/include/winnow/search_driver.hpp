@@ -103,6 +103,7 @@ class Driver {
     std::vector<wn_candidate> recipes;
     std::uint64_t id = next_candidate_;
     ++price_number_;
+    for (const CandidatePtr& node : list) node->quoted = price_number_;
     for (const CandidatePtr& node : list) price(node, recipes, id);
     if (recipes.empty()) return 0;
     std::vector<const wn_candidate*> pointers;
@@ -271,10 +272,12 @@ class Driver {
     node->priced = price_number_;
     if (node->parent) price(node->parent, recipes, id);
     node->provisional = id++;
+    const CandidateNode* parent = node->parent.get();
     recipes.push_back(recipe_of(*node, node->provisional,
-                                !node->parent      ? 0
-                                : node->parent->id ? node->parent->id
-                                                   : node->parent->provisional));
+                                !parent      ? 0
+                                : parent->id ? parent->id
+                                             : parent->provisional));
+    if (node->quoted != price_number_) recipes.back().score = WN_SCORE_NONE;  // as queue_new does
   }
 
   // ---- judging

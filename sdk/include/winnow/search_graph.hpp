@@ -70,10 +70,10 @@ struct CandidateNode {
   std::shared_ptr<CandidateNode> parent;  // until it is told
   Until until;
   double s = 0, from_time = 0;
-  std::uint64_t id = 0;                       // 0: not pushed yet
-  std::uint64_t queued = 0;                   // the last round in which its score is wanted
-  std::uint64_t ordered = 0;                  // the last round in which it was put in order
-  std::uint64_t priced = 0, provisional = 0;  // the last call of cost(), and its id there
+  std::uint64_t id = 0;       // 0: not pushed yet
+  std::uint64_t queued = 0;   // the last round in which its score is wanted
+  std::uint64_t ordered = 0;  // the last round in which it was put in order
+  std::uint64_t quoted = 0, priced = 0, provisional = 0;  // last call of cost(), its id there
   bool finalist = false;
   std::uint32_t op = WN_CAND_START;
   bool told = false;
