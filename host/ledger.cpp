@@ -24,4 +24,32 @@ nlohmann::ordered_json to_json(const Effort& effort) {
           {"parts", effort.parts}};
 }
 
+Ledger ledger_from(const nlohmann::ordered_json& json) {
+  Ledger ledger;
+  json.at("search_nfe").get_to(ledger.search_nfe);
+  json.at("final_nfe").get_to(ledger.final_nfe);
+  json.at("backward_nfe").get_to(ledger.backward_nfe);
+  json.at("network_passes").get_to(ledger.network_passes);
+  json.at("candidates").get_to(ledger.candidates);
+  json.at("failed_candidates").get_to(ledger.failed_candidates);
+  json.at("previews").get_to(ledger.previews);
+  json.at("decoded").get_to(ledger.decoded);
+  for (const auto& [name, calls] : json.at("verifier_calls").items())
+    ledger.verifier_calls[name] = calls.get<std::uint64_t>();
+  return ledger;
+}
+
+Ledger& Ledger::operator+=(const Ledger& other) {
+  search_nfe += other.search_nfe;
+  final_nfe += other.final_nfe;
+  backward_nfe += other.backward_nfe;
+  network_passes += other.network_passes;
+  candidates += other.candidates;
+  failed_candidates += other.failed_candidates;
+  previews += other.previews;
+  decoded += other.decoded;
+  for (const auto& [name, calls] : other.verifier_calls) verifier_calls[name] += calls;
+  return *this;
+}
+
 }  // namespace winnow

@@ -19,6 +19,9 @@ struct Ledger {               // logical: the same for any batch size, cache and
   std::uint64_t previews = 0;
   std::uint64_t decoded = 0;                            // samples and previews
   std::map<std::string, std::uint64_t> verifier_calls;  // samples scored, by the verifier's name
+
+  Ledger& operator+=(const Ledger& other);
+  bool operator==(const Ledger&) const = default;
 };
 
 // How the work was done; differs between repetitions.
@@ -34,5 +37,7 @@ struct Effort {
 
 nlohmann::ordered_json to_json(const Ledger& ledger);
 nlohmann::ordered_json to_json(const Effort& effort);
+// Throws nlohmann::json::exception when a counter is missing.
+Ledger ledger_from(const nlohmann::ordered_json& json);
 
 }  // namespace winnow

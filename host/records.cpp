@@ -107,57 +107,52 @@ std::string done_record(const DoneRecord& r) {
   return fmt::to_string(out);
 }
 
-std::string final_record(const FinalRecord& r) {
-  Buffer out;
-  put(out, "{{\"k\":\"final\",\"t\":{},\"best\":{},\"mode\":{},\"nfe\":{},\"s\":", r.task, r.best,
-      static_cast<int>(r.mode), r.nfe);
-  put_scores(out, r.scores);
-  put(out, ",\"h\":\"{}\",\"file\":", r.hash);
-  put_text(out, r.file);
-  if (!r.error.empty()) {
-    put(out, ",\"why\":");
-    put_text(out, r.error);
-  }
-  out.push_back('}');
-  return fmt::to_string(out);
+std::string final_record(std::uint64_t task, const nlohmann::ordered_json& entry,
+                         const Ledger& ledger) {
+  return nlohmann::ordered_json{
+      {"k", "final"}, {"t", task}, {"entry", entry}, {"ledger", to_json(ledger)}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-std::string clock_record(double seconds, double walked_nfe) {
-  return fmt::format(R"({{"k":"clock","seconds":{:.3f},"nfe":{}}})", seconds, walked_nfe);
+std::string clock_record(double seconds, double walked_nfe, double recomputed_nfe) {
+  return fmt::format(R"({{"k":"clock","seconds":{:.3f},"nfe":{},"re":{}}})", seconds, walked_nfe,
+                     recomputed_nfe);
 }
 
 void History::add(std::string_view payload) try {
   ++records;
-  // Ask records are compared as text when the search is replayed; only their task is needed here.
+  // Ask records are kept as text: that is what a replay is compared with.
   const json record = json::parse(payload);
   const std::string kind = record.at("k");
   if (kind == "run") {
     if (record.at("format") != kFormat)
       throw Error(Exit::kJournal, fmt::format("journal format {}; this winnow reads {}",
                                               record.at("format").dump(), kFormat));
+    ++parts;
     config_hash = record.at("config");
     tasks = record.at("tasks");
   } else if (kind == "ask") {
     asks[record.at("t")].emplace_back(payload);
   } else if (kind == "done" || kind == "fail") {
-    DoneRecord r{.task = record.at("t"), .candidate = record.at("c")};
+    DoneRecord r;
+    r.task = record.at("t");
+    r.candidate = record.at("c");
     if (kind == "fail") r.error = record.at("why");
     if (record.contains("s")) r.scores = scores_of(record.at("s"));
     r.hash = text_of(record, "h");
     done[r.task][r.candidate] = std::move(r);
   } else if (kind == "final") {
-    FinalRecord r{.task = record.at("t"),
-                  .best = record.at("best"),
-                  .mode = static_cast<FinalMode>(record.at("mode").get<int>()),
-                  .nfe = record.at("nfe"),
-                  .scores = scores_of(record.at("s")),
-                  .hash = record.at("h"),
-                  .file = record.at("file"),
-                  .error = text_of(record, "why")};
-    finals[r.task] = std::move(r);
+    const std::uint64_t task = record.at("t");
+    const auto ordered = nlohmann::ordered_json::parse(payload);
+    finals[task] = {ordered.at("entry"), ledger_from(ordered.at("ledger"))};
+    if (!keep_finished) {
+      asks.erase(task);
+      done.erase(task);
+    }
   } else if (kind == "clock") {
     seconds = record.at("seconds");
     walked_nfe = record.at("nfe");
+    recomputed_nfe = record.at("re");
   } else {
     throw Error(Exit::kJournal, fmt::format("unknown kind of record '{}'", kind));
   }

@@ -1,10 +1,10 @@
 // records.hpp: what stands in the journal, as JSON. Kinds ("k"):
-//   run    format, config (SHA-256 of run.toml), tasks          the first record
-//   ask    t, asked noises and candidates, status                before any of it is worked on
-//   done   t, c, scores per verifier, sample hash                a candidate is finished
+//   run    format, config (SHA-256 of run.toml), tasks          first, and whenever the run is
+//   started again ask    t, asked noises and candidates, status                before any of it is
+//   worked on done   t, c, scores per verifier, sample hash                a candidate is finished
 //   fail   t, c, why
-//   final  t, best, mode, scores, sample hash, files             a task is finished
-//   clock  seconds and NFE walked so far                         once per commit
+//   final  t, its entry of summary.json, its ledger              a task is finished
+//   clock  seconds, NFE walked, NFE of it made again             once per commit
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/ledger.hpp"
 #include "host/task.hpp"
 
 namespace winnow {
@@ -30,31 +31,32 @@ struct DoneRecord {
   std::string error;  // not empty: it failed
 };
 
-struct FinalRecord {
-  std::uint64_t task = 0, best = 0;
-  FinalMode mode = FinalMode::kAsItIs;
-  double nfe = 0;
-  ScoreTable scores;
-  std::string hash, file;
-  std::string error;  // not empty: the task has no sample
-};
-
 std::string run_record(const std::string& config_hash, std::uint64_t tasks);
 std::string ask_record(Task& task, const Asked& asked);
 std::string done_record(const DoneRecord& record);
-std::string final_record(const FinalRecord& record);
-std::string clock_record(double seconds, double walked_nfe);
+std::string final_record(std::uint64_t task, const nlohmann::ordered_json& entry,
+                         const Ledger& ledger);
+std::string clock_record(double seconds, double walked_nfe, double recomputed_nfe);
 
 // A journal read back; what a resumed run, `status` and `show` need.
 struct History {
+  // `keep_finished`: asks and results of finished tasks too (a resumed run needs only their final
+  // record).
+  explicit History(bool keep_finished = false) : keep_finished(keep_finished) {}
+  bool keep_finished;
   std::string config_hash;
   std::uint64_t tasks = 0;
   std::map<std::uint64_t, std::vector<std::string>> asks;  // by task, payloads in order
   std::map<std::uint64_t, std::unordered_map<std::uint64_t, DoneRecord>>
       done;  // by task, candidate
-  std::map<std::uint64_t, FinalRecord> finals;
-  double seconds = 0, walked_nfe = 0;  // the last clock
+  struct Final {
+    nlohmann::ordered_json entry;
+    Ledger ledger;
+  };
+  std::map<std::uint64_t, Final> finals;                   // what came before them is not kept
+  double seconds = 0, walked_nfe = 0, recomputed_nfe = 0;  // the last clock
   std::uint64_t records = 0;
+  std::uint32_t parts = 0;  // times the run was started
 
   // Adds one record. Throws Error(Exit::kJournal) when it is not one of the above.
   void add(std::string_view payload);

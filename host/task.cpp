@@ -72,7 +72,7 @@ Task::Task(std::uint64_t index, const TaskSpec& spec, std::unique_ptr<Search> se
   const SamplerInfo& info = frame.sampler.info(WN_PROFILE_FINAL);
   wn_problem& p = problem_;
   p.struct_size = WN_SIZE(wn_problem, condition);
-  p.n_scores = 1 + frame.n_verifiers;
+  p.n_scores = 1 + static_cast<std::uint32_t>(frame.selecting.size());
   p.seed = task_seed(frame.run_seed, index);
   p.budget_nfe = frame.budget.nfe ? static_cast<double>(*frame.budget.nfe) : kInfinity;
   for (double nfe : info.nfe) p.final_nfe += frame.profiles_differ ? nfe : 0;
@@ -96,7 +96,7 @@ Task::Task(std::uint64_t index, const TaskSpec& spec, std::unique_ptr<Search> se
   search_->begin(problem_);
 }
 
-Asked Task::ask(const std::function<bool()>& expired) {
+Asked Task::ask(const Expired& expired) {
   asked_ = {};
   expired_ = expired;
   ++asks_;
@@ -244,7 +244,7 @@ wn_status Task::candidate(const wn_candidate& recipe) {
       /*quote=*/false);
   if (c.op == WN_CAND_RESCORE) return rescore(std::move(c), *parent);
   c.nfe = price(c, parent);
-  if (asked_.time_up_after < 0 && expired_())
+  if (asked_.time_up_after < 0 && expired_(asked_.candidates.size()))
     asked_.time_up_after = static_cast<std::int64_t>(asked_.candidates.size());
   const Budget& budget = frame_.budget;
   if (asked_.time_up_after >= 0 ||
@@ -283,6 +283,7 @@ wn_status Task::rescore(Candidate c, const Candidate& parent) {
   c.scored = true;
   c.state = parent.state;
   c.heads = parent.heads;
+  c.scores = parent.scores;
   c.failure = parent.failure;
   c.stop_time = parent.stop_time;
   c.noise = 0;
@@ -347,10 +348,13 @@ void Task::drop_if_unneeded(std::uint64_t id) {
   }
 }
 
-void Task::succeed(std::uint64_t id, Heads heads) {
+void Task::succeed(std::uint64_t id, ScoreTable scores) {
   Candidate& c = candidates_.at(id);
   c.state = CandidateState::kDone;
-  c.heads = std::move(heads);
+  c.scores = std::move(scores);
+  if (c.scored)
+    for (std::size_t v : frame_.selecting) c.heads.push_back(c.scores[v].front());
+  if (c.first) first_ = {id, c.scores};
   --open_;
   if (!frame_.selection.pooled() && c.scored && c.stop_time == 0)
     note_winner(id, frame_.selection.absolute(c.heads));

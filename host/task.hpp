@@ -42,13 +42,17 @@ class LegTable {
   std::map<std::tuple<std::uint32_t, double, double, double, std::uint32_t>, Leg> legs_;
 };
 
+// Scores of one sample: all heads by verifier (in the order of the config); empty: that verifier
+// did not judge it.
+using ScoreTable = std::vector<std::vector<float>>;
+
 // What all tasks of a run share. Outlives them.
 struct Frame {
   Sampler& sampler;
   LegTable& legs;
   const Selection& selection;
-  std::uint32_t n_verifiers = 1;     // selecting ones
-  std::uint32_t verifier_flags = 0;  // that all of them have
+  std::vector<std::size_t> selecting;  // indices of the verifiers that select
+  std::uint32_t verifier_flags = 0;    // that all of them have
   Budget budget;
   std::uint64_t run_seed = 0;
   std::uint64_t max_n = 256;
@@ -72,8 +76,9 @@ struct Candidate {  // a host copy of wn_candidate, and what became of it
   std::uint32_t first_position = 1, last_position = 0;  // that its steps arrive at
   std::uint64_t pool = 0;
   double start_time = 1;
-  double nfe = 0;  // charged
-  Heads heads;     // once done and scored
+  double nfe = 0;     // charged
+  ScoreTable scores;  // once done and scored
+  Heads heads;        // head 0 of the selecting verifiers
   std::string failure;
 };
 
@@ -105,22 +110,31 @@ class Task final : public ProposalSink {
   Candidate& candidate(std::uint64_t id) { return candidates_.at(id); }
   std::size_t candidate_count() const { return candidates_.size(); }
 
-  // One ask of the current round. `expired()` says whether the run's seconds are used up (asked per
-  // candidate).
-  Asked ask(const std::function<bool()>& expired);
+  // One ask of the current round. `expired(n)`: are the run's seconds used up, now that this ask
+  // has brought n candidates?
+  using Expired = std::function<bool(std::size_t n)>;
+  Asked ask(const Expired& expired);
   bool wants_ask() const { return !complete_ && !done_; }
   bool round_complete() const { return complete_ && open_ == 0; }
   bool done() const { return done_; }
 
   // The engine reports. Children that wait for a failed parent fail with it and are refunded; ids
   // of those are returned.
-  void succeed(std::uint64_t id, Heads heads);
+  void succeed(std::uint64_t id, ScoreTable scores);
   std::vector<std::uint64_t> fail(std::uint64_t id, const std::string& why);
   // Once the round is complete: scores it by the selection rule and tells it whole.
   void tell();
 
   // After done(): the winner and what it takes to make its sample. Nullopt: every candidate failed.
   std::optional<FinalPlan> final_plan();
+
+  // The first candidate that was to be scored at time 0: what one gets without search. Id 0: none
+  // succeeded.
+  struct First {
+    std::uint64_t id = 0;
+    ScoreTable scores;
+  };
+  const First& first() const { return first_; }
 
   double spent_nfe() const { return spent_nfe_; }
   std::uint64_t accepted() const { return accepted_; }
@@ -166,12 +180,13 @@ class Task final : public ProposalSink {
   std::unordered_map<std::uint64_t, Heads>
       all_heads_;  // pooled rules: every scored candidate at time 0
   Asked asked_;
-  std::function<bool()> expired_;
+  Expired expired_;
   std::size_t open_ = 0;  // candidates of the round that are not done
   bool complete_ = false, last_round_ = false, done_ = false, has_first_ = false;
   std::uint64_t last_id_ = 0, accepted_ = 0, failed_ = 0, winner_ = 0, asks_ = 0;
   std::uint32_t empty_asks_ = 0;
   double spent_nfe_ = 0, refund_ = 0, best_score_, winner_score_;
+  First first_;
   wn_problem problem_{};
   std::unique_ptr<Search> search_;  // last: destroyed before what it borrows
 };

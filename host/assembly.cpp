@@ -1,0 +1,125 @@
+// assembly.cpp: see assembly.hpp.
+#include "host/assembly.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "host/sha256.hpp"
+
+namespace winnow {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t kMaxBatch = 65536;
+
+bool schedules_differ(const Sampler& sampler) {
+  const SamplerInfo& final = sampler.info(WN_PROFILE_FINAL);
+  const SamplerInfo& search = sampler.info(WN_PROFILE_SEARCH);
+  return final.times != search.times || final.nfe != search.nfe;
+}
+
+}  // namespace
+
+Assembly::Assembly(const RunConfig& config, const Registry& registry,
+                   const std::atomic<wn_status>* stop)
+    : config_(config), registry_(registry), services_(stop) {
+  sampler_ = std::make_unique<Sampler>(instance(PluginKind::kSampler, config.sampler));
+  const SamplerInfo& info = sampler_->info(WN_PROFILE_FINAL);
+  batch_ = config.execution.batch ? config.execution.batch : info.preferred_batch;
+  if (info.max_batch) batch_ = std::min(batch_, info.max_batch);
+  batch_ = std::clamp(batch_, 1u, kMaxBatch);
+
+  std::vector<std::unique_ptr<Verifier>> verifiers;
+  std::vector<double> weights;
+  std::vector<std::size_t> selecting;
+  std::uint32_t common_flags = ~0u;
+  for (const VerifierUse& use : config.verifiers) {
+    verifiers.push_back(std::make_unique<Verifier>(instance(PluginKind::kVerifier, use.use), use));
+    if (use.role != VerifierRole::kSelect) continue;
+    selecting.push_back(verifiers.size() - 1);
+    weights.push_back(use.weight);
+    common_flags &= verifiers.back()->info().flags;
+  }
+  scorer_ = std::make_unique<Scorer>(std::move(verifiers), batch_, config.deterministic);
+  legs_ = std::make_unique<LegTable>(*sampler_);
+  selection_ = std::make_unique<Selection>(config.rule, weights);
+  frame_ = std::make_unique<Frame>(Frame{.sampler = *sampler_,
+                                         .legs = *legs_,
+                                         .selection = *selection_,
+                                         .selecting = selecting,
+                                         .verifier_flags = common_flags,
+                                         .budget = config.budget,
+                                         .run_seed = config.seed,
+                                         .profiles_differ = schedules_differ(*sampler_)});
+  fixed_cost_ =
+      registry.find(PluginKind::kSearch, config.search.id).plugin().claims_true("fixed_cost");
+  check_fit();
+  make_search();  // options that only create() can judge are refused before anything is spent
+}
+
+Assembly::~Assembly() = default;
+
+std::unique_ptr<PluginInstance> Assembly::instance(PluginKind kind, const PluginUse& use) {
+  const FoundPlugin& found = registry_.find(kind, use.id);
+  return std::make_unique<PluginInstance>(libraries_.load(found), use, found.package->version,
+                                          services_);
+}
+
+std::unique_ptr<Search> Assembly::make_search() {
+  return std::make_unique<Search>(instance(PluginKind::kSearch, config_.search));
+}
+
+void Assembly::check_fit() const {
+  const SamplerInfo& info = sampler_->info(WN_PROFILE_FINAL);
+  const auto& shape = info.sample_shape;
+  if (shape.size() != 3 || (shape[0] != 1 && shape[0] != 3))
+    throw Error(Exit::kPlugin, fmt::format("{} makes samples of shape [{}]; expected [1 or 3, "
+                                           "height, width]",
+                                           sampler_->id(), fmt::join(shape, ", ")));
+  const PluginManifest& search = registry_.find(PluginKind::kSearch, config_.search.id).plugin();
+  if (search.claims_true("needs_magnitudes") && selection_->pooled())
+    throw Error(Exit::kUsage, fmt::format("{} needs scores on a fixed scale, but selection.rule "
+                                          "judges within a pool; take \"weighted-sum\"",
+                                          search.id));
+  if (search.claims_true("needs_renoise") && !sampler_->can_renoise())
+    throw Error(Exit::kUsage, fmt::format("{} goes back to noise, but {} has no renoise", search.id,
+                                          sampler_->id()));
+  const Budget& budget = config_.budget;
+  double dearest = 0;
+  for (double nfe : sampler_->info(WN_PROFILE_SEARCH).nfe) dearest += nfe;
+  if (budget.nfe && static_cast<double>(*budget.nfe) < dearest &&
+      search.claims_true("full_candidates"))
+    throw Error(Exit::kUsage, fmt::format("budget.nfe = {} does not reach for one candidate of {} "
+                                          "NFE",
+                                          *budget.nfe, dearest));
+}
+
+std::string Assembly::lock_json() const {
+  nlohmann::ordered_json lock;
+  lock["format"] = 1;
+  lock["program"] = sha256_hex_of_file(fs::read_symlink("/proc/self/exe"));
+  auto& plugins = lock["plugins"] = nlohmann::ordered_json::object();
+  auto& files = lock["files"] = nlohmann::ordered_json::object();
+  const auto note = [&](PluginKind kind, const PluginUse& use) {
+    const FoundPlugin& found = registry_.find(kind, use.id);
+    plugins[use.id] = {{"version", found.package->version}, {"sha256", found.variant().sha256}};
+    for (const OptionValue& option : use.options) {
+      const auto* path = std::get_if<std::string>(&option.data);
+      if (option.type == WN_OPT_PATH && path && fs::is_regular_file(*path))
+        files[*path] = sha256_hex_of_file(*path);
+    }
+  };
+  note(PluginKind::kSampler, config_.sampler);
+  note(PluginKind::kSearch, config_.search);
+  for (const VerifierUse& verifier : config_.verifiers) note(PluginKind::kVerifier, verifier.use);
+  for (const TaskSpec& task : config_.tasks)
+    if (!task.image.empty()) files[task.image.string()] = sha256_hex_of_file(task.image);
+  return lock.dump(2) + "\n";
+}
+
+}  // namespace winnow

@@ -1,0 +1,51 @@
+// assembly.hpp: from a checked config to living plugins.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "host/config.hpp"
+#include "host/guard.hpp"
+#include "host/scorer.hpp"
+#include "host/task.hpp"
+
+namespace winnow {
+
+// Loads and creates what a config names, and checks that the parts fit each other. Not movable; the
+// engine borrows from it.
+class Assembly {
+ public:
+  // Throws Error(Exit::kPlugin) for plugins that do not load or fit, Error(Exit::kUsage) for a
+  // config they refuse.
+  Assembly(const RunConfig& config, const Registry& registry, const std::atomic<wn_status>* stop);
+  ~Assembly();
+  Assembly(const Assembly&) = delete;
+
+  Frame& frame() { return *frame_; }
+  Sampler& sampler() { return *sampler_; }
+  Scorer& scorer() { return *scorer_; }
+  std::uint32_t batch() const { return batch_; }
+  std::unique_ptr<Search> make_search();
+  bool fixed_cost() const { return fixed_cost_; }  // the search's cost does not depend on scores
+
+  // lock.json: hashes of this program, the plugins' libraries and every file an option names.
+  std::string lock_json() const;
+
+ private:
+  std::unique_ptr<PluginInstance> instance(PluginKind kind, const PluginUse& use);
+  void check_fit() const;
+
+  const RunConfig& config_;
+  const Registry& registry_;
+  HostServices services_;
+  LibraryCache libraries_;
+  std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<Scorer> scorer_;
+  std::unique_ptr<LegTable> legs_;
+  std::unique_ptr<Selection> selection_;
+  std::unique_ptr<Frame> frame_;
+  std::uint32_t batch_ = 1;
+  bool fixed_cost_ = false;
+};
+
+}  // namespace winnow

@@ -1,0 +1,276 @@
+// engine.cpp: see engine.hpp.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "host/engine_state.hpp"
+
+namespace winnow {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr auto kCommitEvery = std::chrono::milliseconds(50);
+constexpr std::size_t kMaxLive = 4096;
+
+}  // namespace
+
+struct Engine::Clock {
+  steady_clock::time_point start = steady_clock::now(), committed = start;
+};
+
+Engine::Engine(Frame& frame, const std::vector<TaskSpec>& tasks, Scorer& scorer,
+               EngineOutput& output, History history, EngineSettings settings)
+    : frame_(frame),
+      specs_(tasks),
+      scorer_(scorer),
+      output_(output),
+      history_(std::move(history)),
+      settings_(std::move(settings)),
+      walker_(frame.sampler, settings_.batch, settings_.deterministic),
+      cache_(settings_.cache_bytes),
+      entries_(tasks.size()),
+      clock_(std::make_unique<Clock>()) {
+  recomputed_nfe_ = history_.recomputed_nfe;
+}
+
+Engine::~Engine() = default;
+
+double Engine::seconds() const {
+  const std::chrono::duration<double> here = steady_clock::now() - clock_->start;
+  return history_.seconds + here.count();
+}
+
+double Engine::live_nfe() const {
+  double total = 0;
+  for (const auto& [index, live] : live_) total += live->task->spent_nfe();
+  return total;
+}
+
+// Every task gets at least one candidate, however little time there is.
+bool Engine::expired(const Live& live) const {
+  const auto& cap = frame_.budget.seconds;
+  return cap && live.task->accepted() > 0 && seconds() >= *cap;
+}
+
+void Engine::commit_if_due(bool now) {
+  const auto time = steady_clock::now();
+  if (!dirty_ || (!now && time - clock_->committed < kCommitEvery)) return;
+  output_.record(clock_record(seconds(), walked_nfe(), recomputed_nfe_));
+  output_.commit();
+  clock_->committed = time;
+  dirty_ = false;
+}
+
+bool Engine::run() {
+  const std::size_t in_flight = std::size_t{2} * settings_.batch;
+  std::vector<std::unique_ptr<Walk>> finished;
+  for (;;) {
+    if (stopped()) {
+      commit_if_due(true);
+      return false;
+    }
+    for (std::size_t n = turns_.size(); n > 0; --n) {
+      const std::uint64_t index = turns_.front();
+      turns_.pop_front();
+      if (const auto found = live_.find(index); found != live_.end()) advance(*found->second);
+    }
+    admit();
+    while (!ready_.empty() && walker_.in_flight() < in_flight) {
+      const std::unique_ptr<Job> job = std::move(ready_.front());
+      ready_.pop_front();
+      start(*job);
+    }
+    if (walker_.in_flight() > 0) {
+      const SampleBatch batch = walker_.advance(finished);
+      judge(batch);
+      for (auto& walk : finished) finish(std::move(walk));
+      finished.clear();
+    } else if (ready_.empty() && turns_.empty()) {
+      if (next_task_ == specs_.size() && live_.empty()) break;
+      if (next_task_ == specs_.size())
+        throw Error(Exit::kInternal, "the engine has live tasks but nothing to do");
+    }
+    commit_if_due(false);
+    if (settings_.on_turn) settings_.on_turn();
+  }
+  commit_if_due(true);
+  return true;
+}
+
+// New tasks as long as those that run do not fill the batches.
+void Engine::admit() {
+  while (next_task_ < specs_.size() && live_.size() < kMaxLive && turns_.empty() &&
+         ready_.size() + walker_.in_flight() < std::size_t{4} * settings_.batch) {
+    const std::uint64_t index = next_task_++;
+    if (const auto known = history_.finals.find(index); known != history_.finals.end()) {
+      settle(index, std::move(known->second.entry), known->second.ledger);
+      history_.finals.erase(known);
+      continue;
+    }
+    auto live = std::make_unique<Live>();
+    live->task = std::make_unique<Task>(index, specs_[index], settings_.make_search(), frame_);
+    live->task->on_forget = [this, index](std::uint64_t id) { cache_.erase({index, id}); };
+    if (const auto asks = history_.asks.find(index); asks != history_.asks.end()) {
+      live->expected_asks.assign(asks->second.begin(), asks->second.end());
+      history_.asks.erase(asks);
+    }
+    if (const auto done = history_.done.find(index); done != history_.done.end()) {
+      live->known = std::move(done->second);
+      history_.done.erase(done);
+    }
+    Live& here = *live;
+    live_[index] = std::move(live);
+    advance(here);
+  }
+}
+
+void Engine::advance(Live& live) {
+  Task& task = *live.task;
+  for (;;) {
+    if (task.round_complete()) {
+      task.tell();
+      if (task.winner() != live.winner) {
+        live.winner = task.winner();
+        live.winner_latent = cache_.get({task.index(), live.winner});
+      }
+    }
+    if (task.done()) return begin_final(live);
+    if (!task.wants_ask()) return;
+    // A huge round is taken in bites, so that what waits stays small.
+    if (ready_.size() > std::size_t{8} * settings_.batch + 2 * frame_.max_n) {
+      turns_.push_back(task.index());
+      return;
+    }
+    ask(live);
+  }
+}
+
+void Engine::ask(Live& live) {
+  Task& task = *live.task;
+  std::int64_t up = -1;
+  const bool replaying = !live.expected_asks.empty();
+  if (replaying) up = time_up_after(live.expected_asks.front());
+  const Asked asked = task.ask([&](std::size_t n) {
+    return replaying ? up >= 0 && n >= static_cast<std::size_t>(up) : expired(live);
+  });
+  const std::string record = ask_record(task, asked);
+  if (replaying) {
+    const std::string expected = std::move(live.expected_asks.front());
+    live.expected_asks.pop_front();
+    if (record != expected) {
+      const auto differ = std::ranges::mismatch(record, expected).in1 - record.begin();
+      const auto from = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, differ - 20));
+      throw Error(Exit::kPlugin,
+                  fmt::format("task {}: the search asked '...{}' where the journal has '...{}': "
+                              "the plugin is not deterministic",
+                              task.index(), record.substr(from, 80), expected.substr(from, 80)));
+    }
+  } else {
+    output_.record(record);
+    dirty_ = true;
+  }
+  for (std::uint64_t id : asked.candidates) schedule(live, id);
+}
+
+void Engine::schedule(Live& live, std::uint64_t id) {
+  const Candidate& c = live.task->candidate(id);
+  if (c.state != CandidateState::kOpen) return;  // a rescore, or an orphan
+  if (const auto known = live.known.find(id); known != live.known.end()) {
+    const DoneRecord record = std::move(known->second);
+    live.known.erase(known);
+    return replay(live, record);
+  }
+  prepare(std::make_unique<Job>(Job{&live, id, Purpose::kCandidate, nullptr}));
+}
+
+void Engine::replay(Live& live, const DoneRecord& known) {
+  const Candidate& c = live.task->candidate(known.candidate);
+  if (!known.error.empty()) return fail_candidate(live, known.candidate, known.error);
+  if (c.scored) {
+    ++(c.stop_time > 0 ? live.ledger.previews : live.ledger.decoded);
+    count_scores(live, known.scores);
+    if (c.first) live.first_file = fmt::format("samples/t{:05}-first.png", live.task->index());
+  }
+  live.task->succeed(known.candidate, known.scores);
+}
+
+// Finds the latent the job starts from; when it is gone, has it made again.
+void Engine::prepare(std::unique_ptr<Job> job) {
+  Task& task = *job->live->task;
+  const Candidate& c = task.candidate(job->id);
+  const bool of_itself = job->purpose == Purpose::kFinal;
+  if (of_itself ? job->live->plan.mode == FinalMode::kRegenerate : c.op == WN_CAND_START) {
+    ready_.push_back(std::move(job));
+    return;
+  }
+  const std::uint64_t parent = of_itself ? job->id : c.parent;
+  const LatentKey key{task.index(), parent};
+  if (job->live->winner == parent && job->live->winner_latent)
+    job->base = job->live->winner_latent;
+  else
+    job->base = cache_.get(key);
+  if (job->base) {
+    ready_.push_back(std::move(job));
+    return;
+  }
+  auto& queue = waiting_[key];
+  const bool nobody_makes_it =
+      queue.empty() && task.candidate(parent).state != CandidateState::kOpen;
+  Live* live = job->live;
+  queue.push_back(std::move(job));
+  if (nobody_makes_it) prepare(std::make_unique<Job>(Job{live, parent, Purpose::kRemake, nullptr}));
+}
+
+// From the chosen candidate's latent, or from its noise, to the sample that is handed out.
+void Engine::aim_at_final(Walk& walk, const Candidate& c, const FinalPlan& plan) {
+  walk.wants_sample = true;
+  walk.stop_time = 0;
+  walk.leg = nullptr;
+  walk.jitter = 0;
+  walk.stage = Stage::kDecode;
+  if (plan.mode == FinalMode::kRegenerate) {
+    walk.profile = WN_PROFILE_FINAL;
+    walk.noise = plan.noise;
+    walk.first_position = 1;
+    walk.leg = &frame_.legs.get(WN_PROFILE_FINAL, 1.0, 0.0, walk.stochasticity, 0);
+    walk.stage = Stage::kInit;
+  } else if (plan.mode == FinalMode::kComplete) {
+    walk.stochasticity = 0;
+    walk.first_position = c.last_position + 1;
+    walk.leg = &frame_.legs.get(c.profile, c.stop_time, 0.0, 0.0, 0);
+    walk.stage = Stage::kStep;
+  }
+}
+
+void Engine::start(Job& job) {
+  Task& task = *job.live->task;
+  const Candidate& c = task.candidate(job.id);
+  if (job.purpose == Purpose::kCandidate && c.state != CandidateState::kOpen) return;
+  auto walk = walk_of(c, task, frame_);
+  walk->purpose = job.purpose;
+  if (job.base) walk->latent = *job.base;
+  if (job.purpose == Purpose::kFinal) {
+    aim_at_final(*walk, c, job.live->plan);
+    walker_.add(std::move(walk));
+    return;
+  }
+  if (job.purpose == Purpose::kCandidate && c.scored) {
+    walk->wants_preview = c.stop_time > 0;
+    walk->wants_sample = c.stop_time == 0;
+    if (walk->stage == Stage::kDone)
+      walk->stage = walk->wants_preview ? Stage::kPreview : Stage::kDecode;
+  }
+  // What the price took for granted: the parent's evaluation. A latent made again has lost it.
+  const bool counted_on_eval = c.op == WN_CAND_CONTINUE && task.candidate(c.parent).previewed;
+  if (counted_on_eval && !walk->latent.has_eval && walk->stage != Stage::kDone &&
+      job.purpose == Purpose::kCandidate)
+    recomputed_nfe_ += frame_.sampler.info(c.profile).preview_credit;
+  if (walk->stage == Stage::kDone)
+    finish(std::move(walk));
+  else
+    walker_.add(std::move(walk));
+}
+
+}  // namespace winnow

@@ -1,0 +1,129 @@
+// engine.hpp: the loop: ask -> recipes -> latents -> samples -> scores -> tell, over all live tasks
+// at once, with the journal as its memory. One scheduling thread.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "host/latent_cache.hpp"
+#include "host/ledger.hpp"
+#include "host/records.hpp"
+#include "host/scorer.hpp"
+#include "host/walker.hpp"
+
+namespace winnow {
+
+// Where results go. `record` comes after the files it speaks of.
+class EngineOutput {
+ public:
+  virtual ~EngineOutput() = default;
+  // Writes one sample; returns its path relative to the run directory.
+  virtual std::string sample(const std::string& name, std::span<const float> sample,
+                             const nlohmann::ordered_json& recipe) = 0;
+  virtual void record(const std::string& payload) = 0;
+  virtual void commit() = 0;  // makes everything so far durable
+};
+
+struct EngineSettings {
+  std::uint32_t batch = 16;
+  std::uint64_t cache_bytes = 256ull << 20;
+  bool deterministic = false;
+  bool keep_all = false;
+  std::function<std::unique_ptr<Search>()> make_search;
+  const std::atomic<wn_status>* stop = nullptr;
+  std::function<void()> on_turn;  // after every batch; for progress
+};
+
+class Engine {
+ public:
+  // Everything passed in outlives the engine. `history`: what an earlier part of the run left; it
+  // is used up.
+  Engine(Frame& frame, const std::vector<TaskSpec>& tasks, Scorer& scorer, EngineOutput& output,
+         History history, EngineSettings settings);
+  ~Engine();
+
+  // True: all tasks are finished. False: stopped; everything is committed. Throws Error; what was
+  // committed stays valid.
+  bool run();
+
+  // Entries of summary.json, by task. A moved-out history counts too.
+  const std::vector<nlohmann::ordered_json>& entries() const { return entries_; }
+  const Ledger& ledger() const { return ledger_; }  // of finished tasks
+  double live_nfe() const;                          // search NFE charged by running tasks
+  std::uint64_t tasks_done() const { return tasks_done_; }
+  // Work made again: latents made anew, and whatever earlier parts walked without a result. Exact
+  // once all tasks are finished.
+  double recomputed_nfe() const {
+    return std::max(recomputed_nfe_,
+                    walked_nfe() - ledger_.search_nfe - ledger_.final_nfe - live_nfe());
+  }
+  double seconds() const;  // wall clock over all parts
+  double seconds_this_part() const { return seconds() - history_.seconds; }
+  double walked_nfe() const { return history_.walked_nfe + walker_.walked_nfe(); }
+  double walked_nfe_this_part() const { return walker_.walked_nfe(); }
+  // Means over finished tasks: of the first selecting verifier's score of the final sample, and how
+  // much it gained over the first candidate.
+  double mean_best() const { return gain_tasks_ ? best_sum_ / gain_tasks_ : 0; }
+  double mean_gain() const { return gain_tasks_ ? gain_sum_ / gain_tasks_ : 0; }
+  std::uint64_t batches() const { return walker_.batches(); }
+  bool any_task_failed() const { return any_task_failed_; }
+
+ private:
+  struct Live;  // a task and its books
+  struct Job;   // a walk that waits for its parent's latent
+
+  void admit();
+  void advance(Live& live);
+  void ask(Live& live);
+  void schedule(Live& live, std::uint64_t id);
+  void replay(Live& live, const DoneRecord& known);
+  void prepare(std::unique_ptr<Job> job);
+  void start(Job& job);
+  void aim_at_final(Walk& walk, const Candidate& c, const FinalPlan& plan);
+  void finish(std::unique_ptr<Walk> walk);
+  void candidate_over(Live& live, Walk& walk);
+  void fail_candidate(Live& live, std::uint64_t id, const std::string& why);
+  void wake(const LatentKey& key, const LatentPtr& latent);
+  void judge(const SampleBatch& batch);
+  void begin_final(Live& live);
+  void final_over(Live& live, Walk& walk, ScoreTable scores);
+  void close(Live& live, nlohmann::ordered_json entry);
+  void settle(std::uint64_t index, nlohmann::ordered_json entry, const Ledger& ledger);
+  void count_scores(Live& live, const ScoreTable& scores);
+  nlohmann::ordered_json scores_json(const ScoreTable& scores) const;
+  std::string write_sample(Live& live, std::uint64_t id, const char* kind,
+                           std::span<const float> sample, nlohmann::ordered_json recipe);
+  bool expired(const Live& live) const;
+  bool stopped() const { return settings_.stop && settings_.stop->load() != WN_OK; }
+  void commit_if_due(bool now);
+
+  Frame& frame_;
+  const std::vector<TaskSpec>& specs_;
+  Scorer& scorer_;
+  EngineOutput& output_;
+  History history_;
+  EngineSettings settings_;
+  Walker walker_;
+  LatentCache cache_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Live>> live_;
+  std::deque<std::uint64_t> turns_;  // tasks that may be able to go on
+  std::deque<std::unique_ptr<Job>> ready_;
+  std::unordered_map<LatentKey, std::vector<std::unique_ptr<Job>>, LatentKeyHash> waiting_;
+  std::uint64_t next_task_ = 0, tasks_done_ = 0;
+  std::vector<nlohmann::ordered_json> entries_;
+  Ledger ledger_;
+  double recomputed_nfe_ = 0;
+  double best_sum_ = 0, gain_sum_ = 0, gain_tasks_ = 0;
+  bool any_task_failed_ = false, dirty_ = false;
+  struct Clock;
+  std::unique_ptr<Clock> clock_;
+};
+
+}  // namespace winnow

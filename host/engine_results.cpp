@@ -1,0 +1,250 @@
+// engine_results.cpp: the half of the engine that takes finished walks: judging, recording, waking
+// children, the final sample.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "host/engine_state.hpp"
+
+namespace winnow {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* mode_name(FinalMode mode) {
+  switch (mode) {
+    case FinalMode::kComplete:
+      return "completed";
+    case FinalMode::kRegenerate:
+      return "regenerated";
+    default:
+      return "as it is";
+  }
+}
+
+}  // namespace
+
+void Engine::judge(const SampleBatch& batch) {
+  std::vector<Exhibit> exhibits;
+  std::vector<Walk*> shown;
+  for (std::size_t row = 0; row < batch.walks.size(); ++row) {
+    Walk* walk = batch.walks[row];
+    if (!walk->failure.empty()) continue;
+    const Candidate& c = walk->task->candidate(walk->id);
+    Exhibit e;
+    e.row = row;
+    e.condition = walk->task->condition();
+    e.candidate = walk->id;
+    if (walk->purpose == Purpose::kFinal) {
+      const bool known = live_.at(walk->task->index())->plan.mode == FinalMode::kAsItIs;
+      if (known) e.scores = c.scores;
+      e.by_select = !known;
+      e.by_report = !known || !settings_.keep_all;
+    } else {
+      e.by_report = c.stop_time == 0 && (c.first || settings_.keep_all);
+    }
+    exhibits.push_back(std::move(e));
+    shown.push_back(walk);
+  }
+  if (exhibits.empty()) return;
+  scorer_.judge(*batch.samples, exhibits);
+  for (std::size_t i = 0; i < exhibits.size(); ++i) {
+    Walk& walk = *shown[i];
+    Live& live = *live_.at(walk.task->index());
+    walk.failure = exhibits[i].failure;
+    walk.scores = std::move(exhibits[i].scores);
+    if (!walk.failure.empty()) continue;
+    const std::span<const float> sample = batch.samples->item(exhibits[i].row);
+    walk.hash = sample_hash(sample);
+    const bool final = walk.purpose == Purpose::kFinal;
+    const Candidate& c = walk.task->candidate(walk.id);
+    if (final) {
+      Json recipe = recipe_json(*walk.task, walk.id);
+      recipe["made"] = mode_name(live.plan.mode);
+      walk.file = write_sample(live, walk.id, "best", sample, std::move(recipe));
+    } else if (c.stop_time == 0 && (c.first || settings_.keep_all)) {
+      const Json recipe = recipe_json(*walk.task, walk.id);
+      if (c.first) live.first_file = write_sample(live, walk.id, "first", sample, recipe);
+      if (settings_.keep_all)
+        write_sample(live, walk.id, fmt::format("c{:06}", walk.id).c_str(), sample, recipe);
+    }
+  }
+}
+
+std::string Engine::write_sample(Live& live, std::uint64_t, const char* kind,
+                                 std::span<const float> sample, Json recipe) {
+  recipe["run_seed"] = frame_.run_seed;
+  return output_.sample(fmt::format("t{:05}-{}", live.task->index(), kind), sample, recipe);
+}
+
+void Engine::finish(std::unique_ptr<Walk> walk) {
+  Live& live = *live_.at(walk->task->index());
+  const LatentKey key{walk->task->index(), walk->id};
+  if (walk->purpose == Purpose::kFinal) return final_over(live, *walk, std::move(walk->scores));
+  if (walk->purpose == Purpose::kRemake) {
+    recomputed_nfe_ += walk->walked_nfe;
+    if (!walk->failure.empty())
+      throw Error(Exit::kPlugin,
+                  fmt::format("task {}, candidate {} succeeded before, but failed when it was made "
+                              "again: {}",
+                              key.task, key.candidate, walk->failure));
+    const auto latent = std::make_shared<const Latent>(std::move(walk->latent));
+    cache_.put(key, latent);
+    return wake(key, latent);
+  }
+  candidate_over(live, *walk);
+}
+
+void Engine::candidate_over(Live& live, Walk& walk) {
+  Task& task = *live.task;
+  const std::uint64_t id = walk.id;
+  const Candidate& c = task.candidate(id);
+  if (c.state != CandidateState::kOpen) return;
+  dirty_ = true;
+  DoneRecord record;
+  record.task = task.index();
+  record.candidate = id;
+  record.error = walk.failure;
+  if (walk.failure.empty()) {
+    record.scores = walk.scores;
+    record.hash = walk.hash;
+  }
+  output_.record(done_record(record));
+  if (!walk.failure.empty()) return fail_candidate(live, id, walk.failure);
+  if (c.scored) {
+    ++(c.stop_time > 0 ? live.ledger.previews : live.ledger.decoded);
+    count_scores(live, walk.scores);
+  }
+  const auto latent = std::make_shared<const Latent>(std::move(walk.latent));
+  task.succeed(id, std::move(walk.scores));
+  if (task.winner() == id && live.winner != id) {
+    live.winner = id;
+    live.winner_latent = latent;
+  }
+  const LatentKey key{task.index(), id};
+  cache_.put(key, latent);
+  wake(key, latent);
+  if (task.round_complete()) turns_.push_back(task.index());
+}
+
+void Engine::fail_candidate(Live& live, std::uint64_t id, const std::string& why) {
+  constexpr std::size_t kShown = 8;
+  for (std::uint64_t failed : live.task->fail(id, why)) {
+    waiting_.erase({live.task->index(), failed});
+    if (live.failures.size() < kShown)
+      live.failures.push_back(
+          {{"candidate", failed}, {"why", live.task->candidate(failed).failure}});
+  }
+  if (live.task->round_complete()) turns_.push_back(live.task->index());
+}
+
+void Engine::wake(const LatentKey& key, const LatentPtr& latent) {
+  const auto found = waiting_.find(key);
+  if (found == waiting_.end()) return;
+  for (auto& job : found->second) {
+    job->base = latent;
+    ready_.push_back(std::move(job));
+  }
+  waiting_.erase(found);
+}
+
+void Engine::begin_final(Live& live) {
+  const auto plan = live.task->final_plan();
+  if (!plan) {
+    Json entry{{"task", live.task->index()}};
+    entry["error"] = live.task->accepted() == 0 ? "the budget does not reach for one candidate"
+                                                : "every candidate failed";
+    return close(live, std::move(entry));
+  }
+  live.plan = *plan;
+  prepare(std::make_unique<Job>(Job{&live, plan->best, Purpose::kFinal, nullptr}));
+}
+
+void Engine::final_over(Live& live, Walk& walk, ScoreTable scores) {
+  Task& task = *live.task;
+  Json entry{{"task", task.index()}};
+  live.ledger.final_nfe += live.plan.nfe;
+  if (!walk.failure.empty()) {
+    entry["error"] = "the final generation failed: " + walk.failure;
+    return close(live, std::move(entry));
+  }
+  if (live.plan.mode != FinalMode::kAsItIs) {
+    ++live.ledger.decoded;
+    count_scores(live, scores);
+  } else if (!settings_.keep_all) {
+    for (std::size_t v = 0; v < scorer_.size(); ++v)
+      if (scorer_.verifier(v).use().role == VerifierRole::kReport)
+        ++live.ledger.verifier_calls[scorer_.verifier(v).use().name];
+  }
+  entry["best"] = recipe_json(task, walk.id);
+  entry["best"]["made"] = mode_name(live.plan.mode);
+  const Json judged = scores_json(scores);
+  entry["scores"] = judged.at("scores");
+  if (judged.contains("heads")) entry["heads"] = judged.at("heads");
+  entry["sample"] = walk.file;
+  entry["hash"] = walk.hash;
+  close(live, std::move(entry));
+}
+
+void Engine::close(Live& live, Json entry) {
+  Task& task = *live.task;
+  Json condition = Json::object();
+  const wn_condition* asked = task.condition();
+  if (asked->class_id >= 0) condition["class"] = asked->class_id;
+  if (asked->prompt.size) condition["prompt"] = std::string(asked->prompt.data, asked->prompt.size);
+  if (const auto& image = specs_[task.index()].image; !image.empty())
+    condition["image"] = image.string();
+  entry["condition"] = condition;
+  if (task.first().id) {
+    Json first{{"candidate", task.first().id}};
+    first["scores"] = scores_json(task.first().scores).at("scores");
+    first["sample"] = live.first_file;
+    entry["first"] = first;
+  }
+  if (!live.failures.empty()) entry["failures"] = live.failures;
+  live.ledger.search_nfe = task.spent_nfe();
+  live.ledger.candidates = task.accepted();
+  live.ledger.failed_candidates = task.failed();
+  live.ledger.network_passes = (live.ledger.search_nfe + live.ledger.final_nfe) *
+                               frame_.sampler.info(WN_PROFILE_FINAL).network_passes;
+  output_.record(final_record(task.index(), entry, live.ledger));
+  dirty_ = true;
+  const std::uint64_t index = task.index();
+  settle(index, std::move(entry), live.ledger);
+  live_.erase(index);
+}
+
+void Engine::settle(std::uint64_t index, Json entry, const Ledger& ledger) {
+  any_task_failed_ |= entry.contains("error");
+  ledger_ += ledger;
+  ++tasks_done_;
+  const std::string& name = scorer_.verifier(frame_.selecting.front()).use().name;
+  if (entry.contains("scores") && entry.contains("first") &&
+      entry["first"]["scores"].contains(name) && entry["scores"].contains(name)) {
+    const double best = entry["scores"][name];
+    best_sum_ += best;
+    gain_sum_ += best - entry["first"]["scores"][name].get<double>();
+    ++gain_tasks_;
+  }
+  entries_[index] = std::move(entry);
+}
+
+void Engine::count_scores(Live& live, const ScoreTable& scores) {
+  for (std::size_t v = 0; v < scores.size(); ++v)
+    if (!scores[v].empty()) ++live.ledger.verifier_calls[scorer_.verifier(v).use().name];
+}
+
+Json Engine::scores_json(const ScoreTable& scores) const {
+  Json by_name = Json::object(), heads = Json::object();
+  for (std::size_t v = 0; v < scores.size(); ++v) {
+    if (scores[v].empty()) continue;
+    const std::string& name = scorer_.verifier(v).use().name;
+    by_name[name] = scores[v].front();
+    if (scores[v].size() > 1) heads[name] = scores[v];
+  }
+  Json both{{"scores", by_name}};
+  if (!heads.empty()) both["heads"] = heads;
+  return both;
+}
+
+}  // namespace winnow

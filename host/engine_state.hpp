@@ -1,0 +1,33 @@
+// engine_state.hpp: what the engine keeps for each live task; shared by engine.cpp and
+// engine_results.cpp only.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "host/engine.hpp"
+
+namespace winnow {
+
+struct Engine::Live {
+  std::unique_ptr<Task> task;
+  Ledger ledger;
+  std::deque<std::string> expected_asks;                // from the journal
+  std::unordered_map<std::uint64_t, DoneRecord> known;  // results from the journal
+  std::string first_file, first_hash;
+  LatentPtr winner_latent;
+  std::uint64_t winner = 0;  // whose latent is pinned
+  FinalPlan plan;
+  nlohmann::ordered_json failures = nlohmann::ordered_json::array();  // the first few
+};
+
+struct Engine::Job {
+  Live* live;
+  std::uint64_t id;
+  Purpose purpose;
+  LatentPtr base;  // of the parent, or of the candidate itself for kFinal
+};
+
+}  // namespace winnow

@@ -1,0 +1,166 @@
+// run.cpp: see run.hpp.
+#include "host/run.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "host/assembly.hpp"
+#include "host/engine.hpp"
+#include "host/gallery.hpp"
+#include "host/plan.hpp"
+#include "host/run_directory.hpp"
+#include "host/sha256.hpp"
+
+namespace winnow {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::uint32_t kGalleryTasks = 48;
+
+class DirectoryOutput final : public EngineOutput {
+ public:
+  DirectoryOutput(RunDirectory& directory, Journal& journal, const SamplerInfo& info)
+      : directory_(directory), journal_(journal), shape_(info.sample_shape) {}
+
+  std::string sample(const std::string& name, std::span<const float> sample,
+                     const Json& recipe) override {
+    const Image image = image_of_sample(sample.data(), static_cast<std::uint32_t>(shape_[0]),
+                                        static_cast<std::uint32_t>(shape_[1]),
+                                        static_cast<std::uint32_t>(shape_[2]));
+    directory_.write_sample(name, image, recipe.dump());
+    return "samples/" + name + ".png";
+  }
+  void record(const std::string& payload) override { journal_.append(payload); }
+  void commit() override { directory_.commit(journal_); }
+
+ private:
+  RunDirectory& directory_;
+  Journal& journal_;
+  std::vector<std::int64_t> shape_;
+};
+
+Json read_json(const fs::path& file) {
+  std::ifstream in(file);
+  return Json::parse(in);
+}
+
+Effort effort_of(const Engine& engine, Assembly& assembly, std::uint32_t parts) {
+  Effort effort;
+  effort.recomputed_nfe = engine.recomputed_nfe();
+  effort.seconds = engine.seconds();
+  effort.sampler_seconds = assembly.sampler().seconds();
+  for (std::size_t v = 0; v < assembly.scorer().size(); ++v)
+    effort.verifier_seconds[assembly.scorer().verifier(v).use().name] =
+        assembly.scorer().verifier(v).seconds();
+  effort.batches = engine.batches();
+  effort.parts = parts;
+  return effort;
+}
+
+Json summary_of(const RunConfig& config, const Engine& engine) {
+  Json summary{{"format", 1},
+               {"name", config.name},
+               {"seed", config.seed},
+               {"deterministic", config.deterministic},
+               {"ledger", to_json(engine.ledger())}};
+  summary["tasks"] = engine.entries();
+  return summary;
+}
+
+void write_gallery(RunDirectory& directory, const Json& summary) {
+  std::vector<std::pair<Image, Image>> pairs;
+  for (const Json& task : summary.at("tasks")) {
+    if (pairs.size() == kGalleryTasks) break;
+    if (!task.contains("sample") || !task.contains("first")) continue;
+    pairs.emplace_back(
+        read_png(directory.path() / task.at("first").at("sample").get<std::string>()),
+        read_png(directory.path() / task.at("sample").get<std::string>()));
+  }
+  if (pairs.empty()) return;
+  directory.write_file("gallery.png", encode_png(make_gallery(pairs, kGalleryTasks), ""));
+}
+
+Progress progress_of(const Engine& engine, const RunConfig& config, double planned) {
+  Progress p;
+  p.tasks = config.tasks.size();
+  p.tasks_done = engine.tasks_done();
+  p.nfe = engine.ledger().search_nfe + engine.live_nfe();
+  p.nfe_total = planned;
+  p.seconds = engine.seconds_this_part();
+  p.nfe_this_part = engine.walked_nfe_this_part();
+  p.mean_best = engine.mean_best();
+  p.mean_gain = engine.mean_gain();
+  return p;
+}
+
+}  // namespace
+
+RunOutcome execute_run(const RunRequest& request) {
+  const RunConfig& config = request.config;
+  const auto notice = [&](const std::string& text) {
+    if (!text.empty() && request.on_notice) request.on_notice(text);
+  };
+  Assembly assembly(config, request.registry, request.stop);
+  const std::string run_toml = resolved_toml(config);
+  const auto directory = open_run_directory(request.directory, run_toml, assembly.lock_json());
+  RunOutcome outcome;
+  if (directory->finished()) {
+    outcome.was_finished = true;
+    outcome.summary = read_json(directory->path() / "summary.json");
+    outcome.effort = read_json(directory->path() / "execution.json");
+    return outcome;
+  }
+
+  History history;
+  std::string torn;
+  const auto journal = open_journal(
+      journal_path(directory->path()), [&](std::string_view payload) { history.add(payload); },
+      &torn);
+  notice(torn);
+  const std::string config_hash = sha256_hex(run_toml);
+  if (history.records && history.config_hash != config_hash)
+    throw Error(Exit::kJournal, "the journal belongs to another run.toml than the one beside it");
+  if (history.records)
+    notice(fmt::format("going on: {} of {} tasks are finished", history.finals.size(),
+                       config.tasks.size()));
+  const std::uint32_t parts = history.parts + 1;
+  journal->append(run_record(config_hash, config.tasks.size()));
+
+  const Plan plan = plan_run(config, assembly, /*measure=*/false);
+  DirectoryOutput output(*directory, *journal, assembly.sampler().info(WN_PROFILE_FINAL));
+  output.commit();
+  EngineSettings settings{.batch = assembly.batch(),
+                          .cache_bytes = config.execution.cache_bytes,
+                          .deterministic = config.deterministic,
+                          .keep_all = config.keep == Keep::kAll,
+                          .make_search = [&] { return assembly.make_search(); },
+                          .stop = request.stop,
+                          .on_turn = {}};
+  const Engine* running = nullptr;
+  settings.on_turn = [&] {
+    if (request.on_progress)
+      request.on_progress(progress_of(*running, config, plan.ledger.search_nfe));
+  };
+  Engine engine(assembly.frame(), config.tasks, assembly.scorer(), output, std::move(history),
+                std::move(settings));
+  running = &engine;
+  const bool finished = engine.run();
+  const Effort effort = effort_of(engine, assembly, parts);
+  outcome.effort = to_json(effort);
+  if (!finished) {
+    outcome.exit = Exit::kCheckpointed;
+    return outcome;
+  }
+  outcome.summary = summary_of(config, engine);
+  directory->write_file("execution.json", outcome.effort.dump(2) + "\n");
+  write_gallery(*directory, outcome.summary);
+  // Last: a directory with a summary is finished.
+  directory->write_file("summary.json", outcome.summary.dump(2) + "\n");
+  if (engine.any_task_failed()) outcome.exit = Exit::kCandidates;
+  return outcome;
+}
+
+}  // namespace winnow
