@@ -171,8 +171,11 @@ class ConfigReader {
 
   SectionReader open(const std::string& name) {
     SectionReader reader(section_of(sections_, name), table_of(name), diagnostics_);
+    const std::size_t before = diagnostics_.all().size();
     reader.check_keys(sections_);
-    if (name == "tasks" && table_of(name) && !names_tasks(*table_of(name))) {
+    // A key with a typing error is enough of a mistake.
+    const bool keys_good = diagnostics_.all().size() == before;
+    if (keys_good && name == "tasks" && table_of(name) && !names_tasks(*table_of(name))) {
       diagnostics_.add(where_of(*table_of(name)),
                        "[tasks] holds no task, expected 'classes', 'prompts' or 'images'");
     }
@@ -291,8 +294,12 @@ class ConfigReader {
     role_unclear_ = role_unclear_ || role.empty();
     verifier.role = role == "report" ? VerifierRole::kReport : VerifierRole::kSelect;
     read_name(section, table, verifier);
-    if (role == "select") selecting_.push_back(&table);
-    if (role == "select" && use.report_only) refuse_judge(section, table, use.use.id);
+    if (role == "select" && use.report_only) {
+      refuse_judge(section, table, use.use.id);
+      role_unclear_ = true;
+    } else if (role == "select") {
+      selecting_.push_back(&table);
+    }
     config_.verifiers.push_back(std::move(verifier));
   }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "host/text.hpp"
 #include "host/toml_source.hpp"
@@ -251,7 +252,7 @@ class OptionCheck {
     } else if (data) {
       given_.emplace(spec->key, OptionValue{spec->key, spec->type, std::move(*data)});
     } else {
-      mistaken_.emplace(spec->key, true);
+      mistaken_.insert(spec->key);
     }
   }
 
@@ -268,6 +269,13 @@ class OptionCheck {
     }
     std::vector<std::string> near = names;
     near.insert(near.end(), reserved.begin(), reserved.end());
+    for (const std::string& name : names) {  // tables of dotted keys: "restart"
+      if (const std::size_t dot = name.rfind('.'); dot != std::string::npos) {
+        near.push_back(name.substr(0, dot));
+      }
+    }
+    // Probably this was meant, so it is not missed as well.
+    mistaken_.insert(nearest_name(path, near));
     const std::string suggestion = did_you_mean(path, near);
     const std::string all = names.empty() ? "it has no options" : "there are " + list_of(names);
     diagnostics_.add(where_of(key), fmt::format("unknown option '{}' of {}", path, plugin_id_),
@@ -286,7 +294,7 @@ class OptionCheck {
   const std::string& plugin_id_;
   Diagnostics& diagnostics_;
   std::map<std::string, OptionValue> given_;
-  std::map<std::string, bool> mistaken_;  // given, but not usable: no need to ask for it again
+  std::set<std::string> mistaken_;  // given, but not usable: no need to ask for it again
 };
 
 }  // namespace
