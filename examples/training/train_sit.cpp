@@ -2,11 +2,15 @@
 //
 //   train_sit --size B --images 500000 --seed 1 --folder work/sit-b --out fashion-sit-b.safetensors
 //
+//   train_sit --evaluate fashion-sit-b.safetensors --classifier ... --judge ... --samples 500
+//   --steps 13
+//
 // Stop it at any time; the same command goes on from the last checkpoint in --folder. --bf16
 // trains 1.6 times faster on a CPU with AVX512_BF16.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cstdio>
 #include <exception>
@@ -14,6 +18,8 @@
 
 #include "fashion_mnist.hpp"
 #include "safetensors_torch.hpp"
+#include "sample_quality.hpp"
+#include "samplers/flow_solvers.hpp"
 #include "samplers/sit_network.hpp"
 #include "trainer.hpp"
 
@@ -22,12 +28,14 @@ namespace {
 using namespace winnow;
 using namespace winnow::training;
 
-enum Purpose : uint64_t { kInit = 1, kStep = 2 };
+enum Purpose : uint64_t { kInit = 1, kStep = 2, kSample = 3 };
 
 constexpr double kLabelDropout = 0.1;
 constexpr double kMaxAverage = 0.9995;
 constexpr double kCheckpointSeconds = 120;
 constexpr int64_t kReportSteps = 100;
+constexpr int64_t kSampleBatch = 100;
+constexpr int64_t kMaxHeads = 1024;
 
 sit::Config config_for(const std::string& size) {
   sit::Config c;
@@ -53,6 +61,53 @@ at::Tensor loss_of_batch(const sit::Network& net, const at::Tensor& data, const 
   const at::Tensor x = at::lerp(noise, data, s.view({n, 1, 1, 1}));
   const at::Tensor out = sit::velocity(net, x, s, seen).to(at::kFloat);
   return at::mse_loss(out, data - noise);
+}
+
+// Samples of the classes 0, 1, ... 9, 0, ... by Heun's method, 2 steps - 1 evaluations each. In [0,
+// 1].
+at::Tensor sample(const sit::Network& net, const at::Tensor& label, uint32_t steps, uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const sit::Config& c = net.config;
+  const int64_t n = label.size(0);
+  at::Tensor x = at::randn({n, c.channels, c.size, c.size}, generator_for(seed, kSample, 0));
+  const std::vector<double> times = flow::uniform_times(1, 0, steps);
+  const auto velocity = [&](const at::Tensor& at_x, double t) {
+    return -sit::velocity(net, at_x, at::full({n}, 1 - t, at::kFloat), label);
+  };
+  for (size_t k = 0; k + 1 < times.size(); ++k) {
+    const double from = times[k], to = times[k + 1];
+    const at::Tensor u = velocity(x, from);
+    const at::Tensor guess = x + (to - from) * u;
+    x = flow::has_second_evaluation(flow::Solver::kHeun, to)
+            ? x + 0.5 * (to - from) * (u + velocity(guess, to))
+            : guess;
+  }
+  return ((x + 1) / 2).clamp(0, 1);
+}
+
+int evaluate(Options& options, const std::string& file) {
+  const int64_t count = options.integer("samples", 500);
+  const auto steps = static_cast<uint32_t>(options.integer("steps", 13));
+  const auto seed = static_cast<uint64_t>(options.integer("seed", 1));
+  const Ruler ruler(options.text("classifier", "examples/models/fashion-classifier.safetensors"),
+                    options.text("judge", "examples/models/fashion-judge.safetensors"),
+                    options.text("data", kDefaultData));
+  at::set_num_threads(static_cast<int>(options.integer("threads", 1)));
+  options.check_all_used();
+  const SafetensorsFile weights = read_safetensors(file);
+  const sit::Network net = sit::network_from_tensors(
+      to_tensors(weights), metadata_integer(weights, "heads", 1, kMaxHeads));
+  std::vector<at::Tensor> parts;
+  const at::Tensor label = at::remainder(at::arange(count, at::kLong), kClasses);
+  for (int64_t at = 0; at < count; at += kSampleBatch) {
+    const int64_t n = std::min(kSampleBatch, count - at);
+    parts.push_back(
+        sample(net, label.narrow(0, at, n), steps, seed + static_cast<uint64_t>(at) * 1000003));
+  }
+  std::fputs(table_header().c_str(), stdout);
+  std::fputs(table_row(file, ruler.measure(at::cat(parts), label)).c_str(), stdout);
+  std::fputs(table_row("real test images", ruler.measure_real(count, seed)).c_str(), stdout);
+  return 0;
 }
 
 int train(Options& options) {
@@ -150,7 +205,8 @@ int train(Options& options) {
 int main(int argc, char** argv) {
   try {
     Options options(argc, argv);
-    return train(options);
+    const std::string file = options.text("evaluate", "");
+    return file.empty() ? train(options) : evaluate(options, file);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "train_sit: %s\n", e.what());
     return 1;

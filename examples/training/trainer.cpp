@@ -30,7 +30,10 @@ constexpr uint64_t kShuffle = 1000;
 Options::Options(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string key = argv[i];
-    if (key.rfind("--", 0) != 0) throw std::runtime_error("unexpected argument '" + key + "'");
+    if (key.rfind("--", 0) != 0) {
+      rest_.push_back(key);
+      continue;
+    }
     const bool has_value = i + 1 < argc && std::string(argv[i + 1]).rfind("--", 0) != 0;
     values_[key.substr(2)] = has_value ? argv[++i] : "";
   }
@@ -69,7 +72,15 @@ bool Options::flag(const std::string& key) {
   return values_.find(key) != values_.end();
 }
 
+const std::vector<std::string>& Options::rest() {
+  rest_used_ = true;
+  return rest_;
+}
+
 void Options::check_all_used() const {
+  if (!rest_used_ && !rest_.empty()) {
+    throw std::runtime_error("unexpected argument '" + rest_[0] + "'");
+  }
   for (const auto& [key, value] : values_) {
     if (used_.find(key) == used_.end()) throw std::runtime_error("unknown option --" + key);
   }

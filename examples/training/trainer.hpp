@@ -12,8 +12,8 @@
 
 namespace winnow::training {
 
-// "--key value" pairs and flags. Every key must be asked for before check_all_used(), which refuses
-// the rest.
+// "--key value" pairs, flags, and what follows them. Every key must be asked for before
+// check_all_used(), which refuses the rest.
 class Options {
  public:
   Options(int argc, char** argv);
@@ -21,11 +21,14 @@ class Options {
   int64_t integer(const std::string& key, int64_t fallback);
   double number(const std::string& key, double fallback);
   bool flag(const std::string& key);
+  const std::vector<std::string>& rest();  // the arguments that belong to no key
   void check_all_used() const;
 
  private:
   std::map<std::string, std::string> values_;
   std::map<std::string, bool> used_;
+  std::vector<std::string> rest_;
+  bool rest_used_ = false;
 };
 
 // A generator whose stream depends on (seed, purpose, index) alone: no state to keep in a
