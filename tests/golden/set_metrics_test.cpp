@@ -9,7 +9,6 @@
 #include <map>
 #include <string>
 
-#define CATCH_CONFIG_MAIN
 #include "tests/support/catch.hpp"
 
 namespace winnow::training {
