@@ -135,6 +135,7 @@ class ConfigReader {
       const std::string name(key.str());
       if (std::find(names.begin(), names.end(), name) != names.end()) continue;
       std::string help = did_you_mean(name, names);
+      misspelt_.push_back(nearest_name(name, names));
       for (const ConfigSection& section : sections_) {
         const std::vector<std::string> keys = key_names(section);
         const bool here = std::find(keys.begin(), keys.end(), name) != keys.end();
@@ -153,7 +154,8 @@ class ConfigReader {
     const std::string form =
         fmt::format("{}{}{}", section.list ? "[[" : "[", section.name, section.list ? "]]" : "]");
     if (!node) {
-      if (section.needed) diagnostics_.add({file_}, fmt::format("the config has no {}", form));
+      if (section.needed && !is_misspelt(section.name))
+        diagnostics_.add({file_}, fmt::format("the config has no {}", form));
       return;
     }
     if (section.list ? node->is_array() : node->is_table()) return;
@@ -163,6 +165,11 @@ class ConfigReader {
     diagnostics_.add(header ? where_of(*key) : where_of(*node),
                      fmt::format("'{}' is {}, expected {}", section.name, describe(*node), form),
                      fmt::format("write {}", form));
+  }
+
+  // A section under a wrong name is not missed as well.
+  bool is_misspelt(const std::string& name) const {
+    return std::find(misspelt_.begin(), misspelt_.end(), name) != misspelt_.end();
   }
 
   const toml::table* table_of(const std::string& name) const {
@@ -276,7 +283,7 @@ class ConfigReader {
                          fmt::format("expected a table [[verifier]], found {}", describe(element)));
       }
     }
-    if (selecting_.empty() && !role_unclear_) {
+    if (selecting_.empty() && !role_unclear_ && !is_misspelt("verifier")) {
       diagnostics_.add(list->empty() ? where_of(*list) : where_of(*list->get(0)),
                        "no verifier selects, expected at least one with role = \"select\"");
     }
@@ -398,6 +405,7 @@ class ConfigReader {
   Diagnostics& diagnostics_;
   RunConfig config_;
   std::vector<const toml::table*> selecting_;
+  std::vector<std::string> misspelt_;  // sections that some unknown key is near to
   bool role_unclear_ = false;
   std::size_t plugin_mistakes_ = 0;
 };

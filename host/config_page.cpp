@@ -71,9 +71,11 @@ std::string type_cell(const OptionSpec& spec) {
 std::string help_cell(const OptionSpec& spec) {
   std::string text = spec.help;
   for (const OptionChoice& choice : spec.choices) {
-    const char* separator = &choice == &spec.choices.front() ? " " : "; ";
-    text += fmt::format("{}`\"{}\"`", separator, choice.value);
-    if (!choice.help.empty()) text += ": " + choice.help;
+    if (!text.empty()) text += &choice == &spec.choices.front() ? " " : "; ";
+    text += fmt::format("`\"{}\"`", choice.value);
+    std::string_view meaning = choice.help;
+    if (meaning.ends_with('.')) meaning.remove_suffix(1);
+    if (!meaning.empty()) text += fmt::format(": {}", meaning);
   }
   if (!spec.choices.empty() && !text.ends_with('.')) text += '.';
   return text;

@@ -54,7 +54,7 @@ class ValueReader {
     switch (spec_.type) {
       case WN_OPT_BOOL:
         if (const auto* value = node.as_boolean()) return value->get();
-        return wrong_type(node);
+        return wrong_type(node, WN_OPT_BOOL);
       case WN_OPT_I64:
         return single(integer(node));
       case WN_OPT_F64:
@@ -82,7 +82,7 @@ class ValueReader {
   template <class T, class Read>
   std::optional<OptionData> list(const toml::node& node, Read read_element) {
     const toml::array* array = node.as_array();
-    if (!array) return wrong_type(node);
+    if (!array) return wrong_type(node, spec_.type);
     std::vector<T> values;
     bool good = true;
     for (const toml::node& element : *array) {
@@ -96,7 +96,7 @@ class ValueReader {
 
   std::optional<std::int64_t> integer(const toml::node& node) {
     const auto* value = node.as_integer();
-    if (!value) return wrong_type(node);
+    if (!value) return wrong_type(node, WN_OPT_I64);
     if (!in_bounds(node, static_cast<double>(value->get()))) return std::nullopt;
     return value->get();
   }
@@ -105,7 +105,7 @@ class ValueReader {
     std::optional<double> value;
     if (const auto* real = node.as_floating_point()) value = real->get();
     if (const auto* whole = node.as_integer()) value = static_cast<double>(whole->get());
-    if (!value) return wrong_type(node);
+    if (!value) return wrong_type(node, WN_OPT_F64);
     if (std::isnan(*value)) return wrong_value(node, "'nan' is not a number to compute with");
     if (!in_bounds(node, *value)) return std::nullopt;
     return value;
@@ -113,7 +113,7 @@ class ValueReader {
 
   std::optional<std::string> text(const toml::node& node) {
     const auto* value = node.as_string();
-    if (!value) return wrong_type(node);
+    if (!value) return wrong_type(node, WN_OPT_STR);
     if (spec_.choices.empty()) return value->get();
     std::vector<std::string> names;
     for (const OptionChoice& choice : spec_.choices) names.push_back(choice.value);
@@ -127,7 +127,7 @@ class ValueReader {
   std::optional<std::string> path(const toml::node& node) {
     namespace fs = std::filesystem;
     const auto* value = node.as_string();
-    if (!value) return wrong_type(node);
+    if (!value) return wrong_type(node, WN_OPT_PATH);
     if (value->get().empty()) return std::string();
     if (value->get().find('\0') != std::string::npos) {
       return wrong_value(node, "a path holds no zero byte");
@@ -138,20 +138,20 @@ class ValueReader {
     return (folder / value->get()).lexically_normal().string();
   }
 
-  std::nullopt_t wrong_type(const toml::node& node) {
+  // `wanted`: the type of the value, or of one element of a list.
+  std::nullopt_t wrong_type(const toml::node& node, std::uint32_t wanted) {
     std::string help;
     const auto* real = node.as_floating_point();
-    const bool wants_integer = spec_.type == WN_OPT_I64 || spec_.type == WN_OPT_I64_LIST;
-    if (wants_integer && real && std::trunc(real->get()) == real->get() &&
+    if (wanted == WN_OPT_I64 && real && std::trunc(real->get()) == real->get() &&
         std::abs(real->get()) < 1e15) {
       help = fmt::format("write {}", static_cast<std::int64_t>(real->get()));
     }
-    const bool wants_text = spec_.type == WN_OPT_STR || spec_.type == WN_OPT_PATH;
+    const bool wants_text = wanted == WN_OPT_STR || wanted == WN_OPT_PATH;
     if (wants_text && node.is_value()) help = "text needs double quotes";
-    diagnostics_.add(where_of(node),
-                     fmt::format("{} is {}, expected {}", subject_, describe(node),
-                                 option_type_words(spec_.type)),
-                     help);
+    diagnostics_.add(
+        where_of(node),
+        fmt::format("{} is {}, expected {}", subject_, describe(node), option_type_words(wanted)),
+        help);
     return std::nullopt;
   }
 

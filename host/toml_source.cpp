@@ -159,10 +159,11 @@ class SyntaxPlace {
 
   Where repeated_key() {
     if (at_ < characters_.size() && characters_[at_] == "[") {  // a header
-      std::size_t begin = at_, end = at_;
-      while (begin < characters_.size() && characters_[begin] == "[") ++begin;
-      end = begin;
+      std::size_t begin = at_;
+      while (begin < characters_.size() && (characters_[begin] == "[" || blank(begin))) ++begin;
+      std::size_t end = begin;
       while (end < characters_.size() && characters_[end] != "]") ++end;
+      while (end > begin && blank(end - 1)) --end;
       return place(begin, end);
     }
     std::size_t end = at_;  // at the value: back over "= "
