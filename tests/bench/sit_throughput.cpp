@@ -1,0 +1,114 @@
+// sit_throughput: whole runs of winnow against a bare LibTorch loop that only calls the same
+// network on the same batches.
+//
+//   build/tests/sit_throughput PLUGINS MODEL.safetensors [--batch 16] [--candidates 256] [--repeats
+//   5]
+//
+// Prints network evaluations per second of both, interleaved, and the ratio of the medians. A whole
+// run means: plugins loaded, noise, ask, batches, decode, the verifier `brightness`, journal, PNG
+// files, summary, gallery.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "host/run.hpp"
+#include "plugins/safetensors.hpp"
+#include "plugins/safetensors_torch.hpp"
+#include "plugins/samplers/sit_network.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kSteps = 13;
+constexpr int kNfe = 2 * kSteps - 1;
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+// Evaluations per second of the bare loop: the shapes of a Heun run, nothing else.
+double bare(const winnow::sit::Network& network, int batch, int candidates) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = at::randn({batch, 1, 28, 28});
+  const at::Tensor s = at::full({batch}, 0.5);
+  const at::Tensor label = at::zeros({batch}, at::kLong);
+  const auto start = Clock::now();
+  for (int done = 0; done < candidates; done += batch)
+    for (int k = 0; k < kNfe; ++k) winnow::sit::velocity(network, x, s, label);
+  return candidates * static_cast<double>(kNfe) / since(start);
+}
+
+double whole_run(const winnow::Registry& registry, const fs::path& config_file, const fs::path& out,
+                 int candidates) {
+  fs::remove_all(out);
+  const auto start = Clock::now();
+  const winnow::RunConfig config = winnow::load_config(config_file, {}, registry);
+  winnow::execute_run({.config = config,
+                       .registry = registry,
+                       .directory = out,
+                       .stop = nullptr,
+                       .on_progress = {},
+                       .on_notice = {}});
+  return candidates * static_cast<double>(kNfe) / since(start);
+}
+
+int option(const std::vector<std::string>& words, const std::string& name, int fallback) {
+  const auto found = std::ranges::find(words, name);
+  return found == words.end() || found + 1 == words.end() ? fallback : std::stoi(*(found + 1));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() < 2) {
+    std::fprintf(stderr,
+                 "usage: sit_throughput PLUGINS MODEL.safetensors [--batch N] [--candidates N] "
+                 "[--repeats N]\n");
+    return 2;
+  }
+  const int batch = option(words, "--batch", 16);
+  const int candidates = option(words, "--candidates", 256);
+  const int repeats = option(words, "--repeats", 5);
+
+  winnow::SearchPath path;
+  path.entries = {{words[0], "command line", true}};
+  const winnow::Registry registry = winnow::Registry::scan(path, winnow::host_facts());
+  const fs::path folder = fs::temp_directory_path() / "winnow-sit-throughput";
+  fs::create_directories(folder);
+  std::ofstream(folder / "run.toml")
+      << "[run]\nname = \"bench\"\n[budget]\nnfe = " << candidates / 8 * kNfe
+      << "\n[tasks]\nclasses = [0, 1, 2, 3, 4, 5, 6, 7]\n"
+      << "[sampler]\nplugin = \"winnow.sit\"\nweights = \"" << fs::absolute(words[1]).string()
+      << "\"\nsteps = " << kSteps << "\n[[verifier]]\nplugin = \"winnow.brightness\"\n"
+      << "[search]\nplugin = \"winnow.random\"\n[execution]\nbatch = " << batch << "\n";
+  const winnow::SafetensorsFile file = winnow::read_safetensors(words[1]);
+  const auto network = winnow::sit::network_from_tensors(
+      winnow::to_tensors(file), winnow::metadata_integer(file, "heads", 1, 1024));
+  std::vector<double> bare_rates, run_rates;
+  for (int repeat = 0; repeat <= repeats; ++repeat) {  // the first pair warms up
+    const double b = bare(network, batch, candidates);
+    const double r = whole_run(registry, folder / "run.toml", folder / "out", candidates);
+    if (repeat == 0) continue;
+    bare_rates.push_back(b);
+    run_rates.push_back(r);
+    std::printf("bare %8.1f NFE/s   whole run %8.1f NFE/s   ratio %.3f\n", b, r, r / b);
+  }
+  std::printf("medians of %d: bare %.1f, whole run %.1f, ratio %.3f (batch %d)\n", repeats,
+              median(bare_rates), median(run_rates), median(run_rates) / median(bare_rates), batch);
+  fs::remove_all(folder);
+}

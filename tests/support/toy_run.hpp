@@ -1,0 +1,81 @@
+// toy_run.hpp: whole runs over the toy sampler, for tests of the engine.
+#pragma once
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "host/run.hpp"
+#include "host/run_directory.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace winnow::test {
+
+inline const Registry& toy_plugins() {
+  static const Registry registry = [] {
+    SearchPath path;
+    path.entries = {{PLUGINS, "build", true}, {TEST_PLUGINS, "tests", true}};
+    return Registry::scan(path, host_facts());
+  }();
+  return registry;
+}
+
+struct ToyRun {
+  TemporaryFolder folder;
+  std::string text = R"(
+[run]
+name = "toy"
+seed = 7
+deterministic = true
+[budget]
+nfe = 160
+[tasks]
+classes = [0, 3, 9]
+repeat = 2
+[sampler]
+plugin = "winnow.toy.sampler"
+steps = 8
+[[verifier]]
+plugin = "winnow.brightness"
+target = 0.6
+[search]
+plugin = "winnow.random"
+round = 5
+)";
+
+  RunConfig config(const std::vector<std::string>& overrides = {}) {
+    const auto file = folder.path() / "run.toml";
+    std::ofstream(file) << text;
+    return load_config(file, overrides, toy_plugins());
+  }
+
+  RunOutcome run(const std::string& out, const std::vector<std::string>& overrides = {},
+                 const std::atomic<wn_status>* stop = nullptr,
+                 std::function<void(const Progress&)> on_progress = {}) {
+    const RunConfig checked = config(overrides);
+    return execute_run({.config = checked,
+                        .registry = toy_plugins(),
+                        .directory = folder.path() / out,
+                        .stop = stop,
+                        .on_progress = std::move(on_progress),
+                        .on_notice = {}});
+  }
+};
+
+// Every ask and every result of a journal, sorted within a task; what must not depend on how a run
+// is executed.
+inline std::vector<std::string> logical_records(const std::filesystem::path& run) {
+  std::vector<std::string> records;
+  std::string notice;
+  read_journal(
+      journal_path(run),
+      [&](std::string_view payload) {
+        const auto record = nlohmann::json::parse(payload);
+        if (record["k"] != "clock" && record["k"] != "run") records.emplace_back(payload);
+      },
+      &notice);
+  std::ranges::sort(records);
+  return records;
+}
+
+}  // namespace winnow::test

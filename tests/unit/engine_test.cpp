@@ -1,0 +1,271 @@
+// engine_test.cpp: whole runs over the toy sampler: the same result however they are executed,
+// exact budgets, resume.
+#include <atomic>
+#include <map>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/toy_run.hpp"
+
+using namespace winnow;
+using namespace winnow::test;
+
+namespace {
+
+using Overrides = std::vector<std::string>;
+
+// Searches that together use every way a candidate can be made.
+const std::map<std::string, Overrides>& searches() {
+  static const std::map<std::string, Overrides> all{
+      {"random", {}},
+      {"zero_order", {"search={plugin=\"winnow.zero_order\", neighbours=3}"}},
+      {"paths",
+       {"search={plugin=\"winnow.paths\", paths=2, expansions=3, leg_steps=2, start_steps=3}"}}};
+  return all;
+}
+
+Overrides with(Overrides base, std::initializer_list<std::string> more) {
+  base.insert(base.end(), more.begin(), more.end());
+  return base;
+}
+
+void check_equal_runs(const RunOutcome& a, const std::filesystem::path& at_a, const RunOutcome& b,
+                      const std::filesystem::path& at_b) {
+  CHECK(a.summary == b.summary);
+  CHECK(logical_records(at_a) == logical_records(at_b));
+  for (const auto& task : a.summary["tasks"])
+    if (task.contains("sample"))
+      CHECK(read_bytes(at_a / task["sample"].get<std::string>()) ==
+            read_bytes(at_b / task["sample"].get<std::string>()));
+}
+
+}  // namespace
+
+TEST_CASE("recipes, scores and samples are the same for every batch size and cache", "[engine]") {
+  for (const auto& [name, search] : searches()) {
+    for (const std::string rule : {"single", "mean-rank"}) {
+      INFO(name << ", " << rule);
+      ToyRun toy;
+      toy.text += "[selection]\nrule = \"" + rule + "\"\n";
+      const RunOutcome reference = toy.run("reference", with(search, {"execution.batch=16"}));
+      REQUIRE(reference.exit == Exit::kDone);
+      int n = 0;
+      for (const Overrides& how : {Overrides{"execution.batch=1"}, Overrides{"execution.batch=7"},
+                                   Overrides{"execution.cache=0"},
+                                   Overrides{"execution.cache=512", "execution.batch=3"}}) {
+        const std::string out = "other" + std::to_string(n++);
+        Overrides all = search;
+        all.insert(all.end(), how.begin(), how.end());
+        const RunOutcome other = toy.run(out, all);
+        check_equal_runs(reference, toy.folder / "reference", other, toy.folder / out);
+      }
+    }
+  }
+}
+
+TEST_CASE("mixing times in a batch changes nothing but the number of batches", "[engine]") {
+  for (const auto& [name, search] : searches()) {
+    INFO(name);
+    ToyRun toy;
+    const auto mixed = toy.run("mixed", search);
+    const auto apart = toy.run("apart", with(search, {"sampler.mixed_times=false"}));
+    CHECK(mixed.summary["tasks"] == apart.summary["tasks"]);
+  }
+}
+
+TEST_CASE("the budget is never passed, and the ledger counts every step once", "[engine]") {
+  for (const auto& [name, search] : searches()) {
+    INFO(name);
+    ToyRun toy;
+    const auto outcome = toy.run("run", with(search, {"execution.cache=0"}));
+    const double spent = outcome.summary["ledger"]["search_nfe"];
+    CHECK(spent <= 160 * 6);
+    CHECK(spent > 0.8 * 160 * 6);
+    if (name == "random") CHECK(spent == 160 * 6);
+  }
+}
+
+TEST_CASE("evicted latents are made again, counted apart and never capped", "[engine]") {
+  ToyRun toy;
+  const Overrides& paths = searches().at("paths");
+  const auto kept = toy.run("kept", paths);
+  const auto evicted = toy.run("evicted", with(paths, {"execution.cache=0"}));
+  CHECK(kept.effort["recomputed_nfe"] == 0);
+  CHECK(evicted.effort["recomputed_nfe"] > 0);
+  CHECK(kept.summary["ledger"] == evicted.summary["ledger"]);
+}
+
+TEST_CASE("a run that is stopped at any turn goes on to the identical result", "[engine]") {
+  for (const auto& [name, search] : searches()) {
+    INFO(name);
+    ToyRun toy;
+    const auto whole = toy.run("whole", search);
+    for (int every : {1, 3, 10}) {
+      const std::string out = "parts" + std::to_string(every);
+      RunOutcome last;
+      int parts = 0;
+      do {
+        std::atomic<wn_status> stop{WN_OK};
+        int turns = 0;
+        last = toy.run(out, search, &stop, [&](const Progress&) {
+          if (++turns == every * (parts + 1)) stop = WN_E_CANCELLED;
+        });
+        ++parts;
+        REQUIRE(parts < 400);
+      } while (last.exit == Exit::kCheckpointed);
+      CHECK(parts > 1);
+      CHECK(last.effort["parts"] == parts);
+      check_equal_runs(whole, toy.folder / "whole", last, toy.folder / out);
+    }
+  }
+}
+
+TEST_CASE("a finished run says so and keeps its summary", "[engine]") {
+  ToyRun toy;
+  const auto first = toy.run("run");
+  const auto again = toy.run("run");
+  CHECK_FALSE(first.was_finished);
+  CHECK(again.was_finished);
+  CHECK(again.summary == first.summary);
+}
+
+TEST_CASE("a changed config is refused with the difference, but execution may change", "[engine]") {
+  ToyRun toy;
+  toy.run("run");
+  CHECK_THROWS_WITH(toy.run("run", {"budget.nfe=168"}), Catch::Contains("budget.nfe"));
+  CHECK_NOTHROW(toy.run("run", {"execution.batch=2"}));
+}
+
+TEST_CASE("the winner is made again on the final schedule from its noise", "[engine]") {
+  ToyRun toy;
+  const auto outcome = toy.run("run", {"sampler.search_steps=2"});
+  CHECK(outcome.summary["ledger"]["final_nfe"] == 8 * 6);
+  CHECK(outcome.summary["tasks"][0]["best"]["made"] == "regenerated");
+  // What search and final generation share is the noise; the sample is that of an 8-step run with
+  // the same winner's noise.
+  CHECK(outcome.summary["tasks"][0]["scores"]["brightness"] !=
+        outcome.summary["tasks"][0]["first"]["scores"]["brightness"]);
+}
+
+TEST_CASE("a stochastic winner is handed out as it is", "[engine]") {
+  ToyRun toy;
+  const auto outcome = toy.run("run", {"sampler.search_steps=2", "sampler.eta=0.5"});
+  CHECK(outcome.summary["ledger"]["final_nfe"] == 0);
+  CHECK(outcome.summary["tasks"][0]["best"]["made"] == "as it is");
+}
+
+TEST_CASE("more candidates never give a worse best, and contain those of smaller runs",
+          "[engine]") {
+  ToyRun toy;
+  const auto few = toy.run("few", {"budget.nfe=32"});
+  const auto many = toy.run("many", {"budget.nfe=320"});
+  for (std::size_t t = 0; t < 6; ++t) {
+    const auto &a = few.summary["tasks"][t], &b = many.summary["tasks"][t];
+    CHECK(b["scores"]["brightness"] >= a["scores"]["brightness"]);
+    CHECK(a["first"] == b["first"]);
+  }
+}
+
+TEST_CASE("a failed candidate is paid for, reported, and does not stop the search", "[engine]") {
+  ToyRun toy;
+  for (const auto& [name, search] : searches()) {
+    INFO(name);
+    const auto outcome = toy.run(name, with(search, {"sampler.poison=0.3"}));
+    CHECK(outcome.exit == Exit::kDone);
+    CHECK(outcome.summary["ledger"]["failed_candidates"] > 0);
+    bool explained = false;
+    for (const auto& task : outcome.summary["tasks"])
+      if (task.contains("failures"))
+        explained |= task["failures"][0]["why"].get<std::string>().find("poisoned noise") !=
+                     std::string::npos;
+    CHECK(explained);
+  }
+  const auto all = toy.run("all", {"sampler.poison=10"});
+  CHECK(all.exit == Exit::kCandidates);
+  CHECK(all.summary["tasks"][0]["error"] == "every candidate failed");
+}
+
+TEST_CASE("a score that is not a number fails its candidate with the verifier's name", "[engine]") {
+  ToyRun toy;
+  const auto outcome =
+      toy.run("run", {"verifier.0={plugin=\"winnow.toy.sometimes_nan\", name=\"nan\"}"});
+  CHECK(outcome.summary["ledger"]["failed_candidates"] > 0);
+  for (const auto& task : outcome.summary["tasks"])
+    if (task.contains("scores")) CHECK(task["scores"]["nan"] >= 0.5);
+}
+
+TEST_CASE("held-out verifiers judge the first and the final sample, and never select", "[engine]") {
+  ToyRun toy;
+  toy.text += "[[verifier]]\nplugin = \"winnow.toy.first_pixel\"\nrole = \"report\"\n";
+  ToyRun alone;
+  const auto with_report = toy.run("run");
+  const auto without = alone.run("run");
+  for (std::size_t t = 0; t < 6; ++t) {
+    const auto &a = with_report.summary["tasks"][t], &b = without.summary["tasks"][t];
+    CHECK(a["best"] == b["best"]);
+    CHECK(a["scores"].contains("first_pixel"));
+    CHECK(a["first"]["scores"].contains("first_pixel"));
+    CHECK(a["heads"]["first_pixel"].size() == 2);
+  }
+  CHECK(with_report.summary["ledger"]["verifier_calls"]["first_pixel"] == 12);
+  const auto all = toy.run("all", {"output.keep=\"all\""});
+  CHECK(all.summary["ledger"]["verifier_calls"]["first_pixel"] == 120);
+}
+
+TEST_CASE("the plan is what the run then spends", "[engine]") {
+  for (const Overrides& how :
+       {Overrides{}, Overrides{"sampler.search_steps=3"}, Overrides{"output.keep=\"all\""},
+        Overrides{"search.candidates=7"}, Overrides{"budget.candidates=5"},
+        Overrides{"sampler.search_steps=3", "sampler.eta=1"}}) {
+    ToyRun toy;
+    toy.text += "[[verifier]]\nplugin = \"winnow.toy.first_pixel\"\nrole = \"report\"\n";
+    const Plan plan = make_plan(toy.config(how), toy_plugins(), /*measure=*/true);
+    CHECK(plan.exact);
+    CHECK(plan.seconds > 0);
+    CHECK(to_json(plan.ledger) == toy.run("run", how).summary["ledger"]);
+  }
+}
+
+TEST_CASE("for a search whose cost hangs on scores the plan is an upper bound", "[engine]") {
+  ToyRun toy;
+  const Overrides& search = searches().at("zero_order");
+  const Plan plan = make_plan(toy.config(search), toy_plugins(), false);
+  const auto outcome = toy.run("run", search);
+  CHECK(plan.ledger.search_nfe >= outcome.summary["ledger"]["search_nfe"].get<double>());
+  CHECK(plan.ledger.decoded >= outcome.summary["ledger"]["decoded"].get<std::uint64_t>());
+}
+
+TEST_CASE("any candidate can be shown again with the same hash", "[engine]") {
+  for (const auto& [name, search] : searches()) {
+    INFO(name);
+    ToyRun toy;
+    toy.run("run", search);
+    const RunConfig config = toy.config(search);
+    for (std::uint64_t candidate : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{3}}) {
+      if (name == "paths" && candidate == 1) continue;  // not scored
+      const Shown shown = show_candidate(config, toy_plugins(), toy.folder / "run", 4, candidate,
+                                         toy.folder / "shown.png");
+      CHECK(shown.hash_equal);
+      CHECK(shown.largest_score_difference == 0);
+      CHECK(std::filesystem::exists(shown.file));
+    }
+  }
+}
+
+TEST_CASE("a limit of seconds ends the searches, and replay stops at the same candidate",
+          "[engine]") {
+  ToyRun toy;
+  const Overrides limits{"budget={seconds=0.05}", "search.candidates=0"};
+  const auto outcome = toy.run("run", limits);
+  CHECK(outcome.exit == Exit::kDone);
+  for (const auto& task : outcome.summary["tasks"]) CHECK(task.contains("sample"));
+  std::filesystem::remove(toy.folder / "run" / "summary.json");
+  const auto again = toy.run("run", limits);
+  CHECK(again.summary == outcome.summary);
+}
+
+TEST_CASE("a seed, and only a seed, changes the samples", "[engine]") {
+  ToyRun toy;
+  const auto one = toy.run("one"), same = toy.run("same"), other = toy.run("other", {"run.seed=8"});
+  CHECK(one.summary == same.summary);
+  CHECK(one.summary["tasks"][0]["hash"] != other.summary["tasks"][0]["hash"]);
+}

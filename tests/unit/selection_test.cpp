@@ -1,0 +1,49 @@
+// selection_test.cpp: rules that turn several scores into one.
+#include "host/selection.hpp"
+
+#include <cmath>
+
+#include "tests/support/catch.hpp"
+
+using namespace winnow;
+
+TEST_CASE("a weighted sum adds weighted scores", "[selection]") {
+  const Selection sum(SelectionRule::kWeightedSum, {2.0, 0.5});
+  CHECK_FALSE(sum.pooled());
+  CHECK(sum.absolute({3.0, 4.0}) == Approx(8.0));
+}
+
+TEST_CASE("mean rank averages ties and does not depend on scale", "[selection]") {
+  const Selection rank(SelectionRule::kMeanRank, {1.0, 1.0});
+  CHECK(rank.pooled());
+  const std::vector<Heads> pool{{1, 100}, {2, 100}, {3, -5}};
+  const auto scores = rank.within(pool);
+  CHECK(scores[0] == Approx((0.0 + 0.75) / 2));
+  CHECK(scores[1] == Approx((0.5 + 0.75) / 2));
+  CHECK(scores[2] == Approx((1.0 + 0.0) / 2));
+}
+
+TEST_CASE("adding a candidate may change which of the others is best by rank", "[selection]") {
+  const Selection rank(SelectionRule::kMeanRank, {1.0, 1.0});
+  const std::vector<Heads> three{{4, 1}, {1, 3}, {3, 2}};
+  const std::vector<Heads> more{{4, 1}, {1, 3}, {3, 2}, {3.5, 1.5}, {3.6, 0}};
+  const auto before = rank.within(three), after = rank.within(more);
+  CHECK(before[0] == Approx(before[2]));
+  CHECK(after[0] != Approx(after[2]));
+}
+
+TEST_CASE("z-sum standardises within the pool and survives equal scores", "[selection]") {
+  const Selection z(SelectionRule::kZSum, {1.0, 3.0});
+  const auto scores = z.within(std::vector<Heads>{{1, 5}, {3, 5}});
+  CHECK(scores[0] == Approx(-1.0));
+  CHECK(scores[1] == Approx(1.0));
+}
+
+TEST_CASE("failed candidates rank last and do not count", "[selection]") {
+  const Selection rank(SelectionRule::kMeanRank, {1.0});
+  const auto scores = rank.within(std::vector<Heads>{{1}, {}, {2}});
+  CHECK(scores[0] == Approx(0.0));
+  CHECK(std::isinf(scores[1]));
+  CHECK(scores[2] == Approx(1.0));
+  CHECK(rank.within(std::vector<Heads>{{7}})[0] == Approx(0.5));
+}
