@@ -20,6 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* kManifestName = "winnow-plugin.toml";
+constexpr const char* kDisabled = "disabled by WN_PLUGINS_DISABLE";
 
 bool names(const PluginManifest& plugin, const std::string& id) {
   return plugin.id == id ||
@@ -147,7 +148,7 @@ class Scan {
     if (reason.empty()) reason = choose_variant(found, facts_);
     if (reason.empty()) reason = why_not_interfaces(found.plugin(), facts_);
     if (reason.empty() && any_glob(path_.disable, found) && !any_glob(path_.enable, found))
-      reason = "disabled by WN_PLUGINS_DISABLE";
+      reason = kDisabled;
     if (!reason.empty()) return reason;
     for (std::size_t i = 0; i < plugins_.size(); ++i)
       if (plugins_[i].skipped.empty() && names(plugins_[i].plugin(), found.plugin().id))
@@ -196,7 +197,7 @@ const FoundPlugin& Registry::find(PluginKind kind, const std::string& id) const 
     if (found.plugin().kind != kind)
       throw Error(Exit::kPlugin, fmt::format("'{}' is a {}, not a {}", id,
                                              to_string(found.plugin().kind), to_string(kind)));
-    if (skipped)
+    if (skipped && skipped->skipped != kDisabled)
       spdlog::warn("{}: {}; taking {}", skipped->package->path.string(), skipped->skipped,
                    found.package->path.string());
     return found;
