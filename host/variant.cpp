@@ -103,8 +103,7 @@ std::string why_not_libtorch(const LibtorchNeed& need, const HostFacts& facts) {
   if (facts.libtorch_version.empty()) return wanted + ", this host was built without one";
   if (!need.version.empty() && !version_fulfils(facts.libtorch_version, need.version))
     return fmt::format("{}, this host has {}", wanted, facts.libtorch_version);
-  if (!need.stable_abi.empty() &&
-      !version_fulfils(facts.libtorch_version, ">=" + need.stable_abi))
+  if (!need.stable_abi.empty() && !version_fulfils(facts.libtorch_version, ">=" + need.stable_abi))
     return fmt::format("needs a LibTorch with the stable ABI of {}, this host has {}",
                        need.stable_abi, facts.libtorch_version);
   return "";
