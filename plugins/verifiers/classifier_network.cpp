@@ -99,7 +99,9 @@ void check_shapes(const std::string& path, Network& net) {
       expect("the width of a mixer's norm", v.numel(), channels);
     }
   }
-  check_linear(net.feature, channels);
+  const int64_t in = net.feature.weight.size(1);
+  expect("the feature layer's number of inputs modulo the channels", in % channels, 0);
+  check_linear(net.feature, in);
   check_linear(net.head, net.feature.weight.size(0));
 }
 
@@ -156,7 +158,7 @@ Network make_network(const Shape& shape, at::Generator generator) {
                           random({shape.channel_hidden, channels}),
                           random({channels, shape.channel_hidden})});
   }
-  net.feature = random({shape.features, channels});
+  net.feature = random({shape.features, shape.flatten ? tokens * channels : channels});
   net.head = random({shape.classes, shape.features});
   return net;
 }
@@ -203,7 +205,14 @@ Output classify(const Network& net, const at::Tensor& images) {
   for (const Conv& c : net.convs) x = run_conv(c, x);
   x = x.flatten(2).transpose(1, 2);
   for (const Mixer& m : net.mixers) x = run_mixer(m, x);
-  const at::Tensor features = at::gelu(linear(net.feature, x.mean(1)), "tanh");
+  const bool flatten = net.feature.weight.size(1) != x.size(2);
+  const at::Tensor pooled = flatten ? x.flatten(1) : x.mean(1);
+  if (pooled.size(1) != net.feature.weight.size(1)) {
+    throw std::runtime_error("images of " + std::to_string(images.size(2)) + " by " +
+                             std::to_string(images.size(3)) +
+                             " pixels do not fit the classifier's feature layer");
+  }
+  const at::Tensor features = at::gelu(linear(net.feature, pooled), "tanh");
   return {features, linear(net.head, features)};
 }
 

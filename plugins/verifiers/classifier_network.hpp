@@ -2,8 +2,8 @@
 // verifiers.
 //
 // A network is a stack of convolutions, then perhaps MLP-mixer blocks (Tolstikhin et al., 2021), a
-// mean over positions, a feature layer and a linear head. What it has follows from the names and
-// shapes in the file:
+// feature layer over all positions or over their mean, and a linear head. What it has follows from
+// the names and shapes in the file:
 //   convs.N.{weight,bias}, convs.N.norm.{weight,bias}          k x k, padding k/2, group norm,
 //   GELU; residual if it fits mixers.N.{token,channel}_{norm,in,out}.{weight,bias}
 //   feature.{weight,bias}, head.{weight,bias}
@@ -53,6 +53,7 @@ struct Shape {
   std::vector<int64_t> widths, kernels, strides;  // of the convolutions
   int64_t mixers = 0;
   int64_t token_hidden = 0, channel_hidden = 0;
+  bool flatten = false;  // the feature layer sees all positions, not their mean
   int64_t features = 96;
   int64_t classes = 10;
 };
