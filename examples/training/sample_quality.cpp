@@ -62,14 +62,15 @@ SampleQuality Ruler::measure(const at::Tensor& images, const at::Tensor& labels)
   SampleQuality q;
   q.count = images.size(0);
   q.inception_score = inception_score(probabilities);
-  q.inception_interval = bootstrap(q.count, kRounds, kBootstrapSeed, [&](const at::Tensor& index) {
-    return inception_score(probabilities.index_select(0, index));
-  });
+  q.inception_interval =
+      bootstrap(q.count, kRounds, kBootstrapSeed, q.inception_score, [&](const at::Tensor& index) {
+        return inception_score(probabilities.index_select(0, index));
+      });
   q.frechet = frechet_distance(feature_statistics(seen.features), reference_);
   q.judge_accuracy = right.mean().item<double>();
-  q.judge_interval = bootstrap(q.count, kRounds, kBootstrapSeed, [&](const at::Tensor& index) {
-    return right.index_select(0, index).mean().item<double>();
-  });
+  q.judge_interval = bootstrap(
+      q.count, kRounds, kBootstrapSeed, q.judge_accuracy,
+      [&](const at::Tensor& index) { return right.index_select(0, index).mean().item<double>(); });
   return q;
 }
 

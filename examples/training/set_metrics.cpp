@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "trainer.hpp"
@@ -46,18 +47,20 @@ double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b) 
   return std::max(0.0, means + traces - 2 * cross);
 }
 
-Interval bootstrap(int64_t n, int64_t rounds, uint64_t seed,
+Interval bootstrap(int64_t n, int64_t rounds, uint64_t seed, double estimate,
                    const std::function<double(const at::Tensor&)>& statistic) {
   std::vector<double> values;
   for (int64_t round = 0; round < rounds; ++round) {
     auto generator = generator_for(seed, kBootstrap, static_cast<uint64_t>(round));
     values.push_back(statistic(at::randint(n, {n}, generator, at::kLong)));
   }
+  const double shift =
+      estimate - std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(rounds);
   std::sort(values.begin(), values.end());
   const auto at_quantile = [&](double q) {
     return values[static_cast<size_t>(q * static_cast<double>(rounds - 1) + 0.5)];
   };
-  return {at_quantile(0.025), at_quantile(0.975)};
+  return {at_quantile(0.025) + shift, at_quantile(0.975) + shift};
 }
 
 }  // namespace winnow::training

@@ -25,8 +25,10 @@ double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b);
 struct Interval {
   double low = 0, high = 0;
 };
-// The middle 95 % of `statistic` over resamples with replacement of the indices 0..n-1 (int64 [n]).
-Interval bootstrap(int64_t n, int64_t rounds, uint64_t seed,
+// The middle 95 % of `statistic` over resamples with replacement of the indices 0..n-1 (int64 [n]),
+// moved so that their mean falls on `estimate`: a resample repeats samples, which alone lowers an
+// Inception Score.
+Interval bootstrap(int64_t n, int64_t rounds, uint64_t seed, double estimate,
                    const std::function<double(const at::Tensor&)>& statistic);
 
 }  // namespace winnow::training

@@ -67,7 +67,7 @@ TEST_CASE("Frechet distance of a set from itself is 0, and it is symmetric") {
 
 TEST_CASE("bootstrap interval of a mean has the textbook width") {
   const at::Tensor x = at::arange(400, at::kDouble) / 400.0;
-  const Interval i = bootstrap(400, 500, 1, [&](const at::Tensor& index) {
+  const Interval i = bootstrap(400, 500, 1, 0.49875, [&](const at::Tensor& index) {
     return x.index_select(0, index).mean().item<double>();
   });
   const double half = 1.96 * std::sqrt(1.0 / 12.0 / 400.0);
