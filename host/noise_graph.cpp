@@ -202,8 +202,10 @@ void NoiseGraph::evaluate(std::uint64_t id, std::uint32_t position, std::span<fl
   std::ranges::copy(*known.at(id), out.begin());
   if (position != 0) return;
   for (std::uint64_t parent : wanted.parents) {
+    const auto made = known.find(parent);
+    if (made == known.end()) continue;  // `id` was itself a remembered pivot
     if (pivots_.size() >= kMaxPivots) pivots_.clear();
-    pivots_[parent] = known.at(parent);
+    pivots_[parent] = made->second;
   }
 }
 

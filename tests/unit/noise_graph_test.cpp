@@ -70,6 +70,16 @@ TEST_CASE("a noise is the same whatever was evaluated before it", "[noise]") {
   CHECK(at(straight, 60, 4) == at(busy, 60, 4));
 }
 
+TEST_CASE("a pivot that children were made of can be evaluated again itself", "[noise]") {
+  NoiseGraph graph(kElements);
+  graph.push(recipe(1, WN_NOISE_FRESH, 1));
+  graph.push(rotated(2, 1, 0.9));
+  graph.push(rotated(3, 2, 0.9));
+  const auto before = at(graph, 2);
+  at(graph, 3);
+  CHECK(at(graph, 2) == before);
+}
+
 TEST_CASE("a chain of ten thousand rotations is evaluated without recursion", "[noise]") {
   NoiseGraph graph(4);
   graph.push(recipe(1, WN_NOISE_FRESH, 1));
