@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <fstream>
-#include <sstream>
 #include <vector>
 
 #include "host/text.hpp"
@@ -41,6 +41,8 @@ std::string near_file(const fs::path& file) {
   std::sort(names.begin(), names.end());
   return did_you_mean(file.filename().string(), names);
 }
+
+std::string too_deep() { return fmt::format("nested more than {} deep", kDeepestToml); }
 
 // Walks text outside strings and comments, to find nesting before the recursive parser (and the
 // recursive destructor of what it makes) meets it.
@@ -155,6 +157,8 @@ class SyntaxPlace {
     return place(begin, at_);
   }
 
+  bool at_end() const { return at_ == characters_.size() || characters_[at_] == "\r"; }
+
   Where escape() { return place(at_ > 0 ? at_ - 1 : 0, at_ + 1); }
 
   Where repeated_key() {
@@ -206,6 +210,7 @@ void add_syntax_mistake(const toml::parse_error& error, std::string_view text,
   where.file = name;
   std::string said(error.description());
   said = said.substr(0, said.find('\n'));
+  if (said.starts_with("Error while ")) said = said.substr(said.find(' ', 6) + 1);
   const auto has = [&](std::string_view part) { return said.find(part) != std::string::npos; };
   SyntaxPlace place(line_at(text, where.line), where);
   if (has("cannot redefine existing")) {
@@ -215,7 +220,7 @@ void add_syntax_mistake(const toml::parse_error& error, std::string_view text,
     diagnostics.add(place.word(), "this is not a TOML value", "text needs double quotes");
   } else if (has("parsing string") || has("parsing literal string")) {
     const bool escape = has("escape sequence");
-    const bool open = has("control characters");
+    const bool open = has("control characters") && place.at_end();
     diagnostics.add(escape ? place.escape()
                     : open ? place.opening_quote()
                            : where,
@@ -268,11 +273,9 @@ std::optional<std::string> read_text_file(const fs::path& file, std::size_t limi
 std::optional<toml::table> parse_toml(std::string text, const std::string& name,
                                       Diagnostics& diagnostics) {
   diagnostics.add_source(name, text);
-  Where deep = NestingScan(text).first_too_deep();
-  const std::string too_deep = fmt::format("nested more than {} deep", kDeepestToml);
-  if (deep.line > 0) {
+  if (Where deep = NestingScan(text).first_too_deep(); deep.line > 0) {
     deep.file = name;
-    diagnostics.add(deep, too_deep);
+    diagnostics.add(deep, too_deep());
     return std::nullopt;
   }
   try {
@@ -280,7 +283,7 @@ std::optional<toml::table> parse_toml(std::string text, const std::string& name,
     Extent extent;
     measure(table, 0, nullptr, extent);
     if (extent.too_deep) {
-      diagnostics.add(where_of(*extent.too_deep), too_deep);
+      diagnostics.add(where_of(*extent.too_deep), too_deep());
       return std::nullopt;
     }
     if (extent.keys > kMostTomlKeys) {

@@ -107,7 +107,10 @@ const Mistake kMistakes[] = {
     // no TOML at all
     {"seed = 7", "seed = 7\n<<seed>> = 8", "duplicate key"},
     {"[output]", "[ <<run>>]", "duplicate key"},
+    {"[output]", "[<<.>>output]", "parsing key: expected bare key"},
+    {"[[verifier]]", "[[ <<=>>]]", "parsing key: expected bare key"},
     {"name = \"trial\"", "name = <<\"trial>>", "the string is not closed on its line"},
+    {"name = \"trial\"", "name = \"tri<<\x01>>al\"", "control characters"},
     {"name = \"trial\"", "name = <<trial>>", "this is not a TOML value"},
     {"seed = 7", "seed = <<7x>>", "not valid TOML"},
     {"seed = 7", "seed = <<99999999999999999999>>", "not valid TOML"},
