@@ -131,7 +131,9 @@ class Parser {
     show->add_option("RUNDIR", directory_, "A run directory.")->required();
     show->add_option("CANDIDATE", line_.candidate,
                      "A number, `best` (default), or both with the task: 3/17, 3/best.");
-    show->add_option("--task", line_.task, "The task, counted from 0.")->type_name("T");
+    show->add_option("--task", line_.task, "The task, counted from 0.")
+        ->type_name("T")
+        ->check(CLI::NonNegativeNumber);
     show->add_option("--out", out_, "Write the sample to this PNG.")->type_name("FILE");
     plugin_flag(show);
   }

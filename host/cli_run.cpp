@@ -69,16 +69,31 @@ std::string stopped_text(const RunOutcome& outcome, int signal) {
   return "";
 }
 
-std::string failed_tasks_text(const ordered_json& tasks) {
+// "every candidate failed" alone would leave people in the dark.
+std::string why_failed(const ordered_json& task) {
+  std::string text = task["error"].get<std::string>();
+  const auto failures = task.find("failures");
+  if (failures != task.end() && !failures->empty())
+    text += ": " + failures->front().value("why", std::string());
+  return fmt::format("task {}: {}", task.value("task", 0), text);
+}
+
+std::string failed_tasks_text(const ordered_json& summary) {
+  if (summary.is_null()) return "";
   std::size_t failed = 0;
   std::string first;
-  for (const auto& task : tasks) {
-    if (!task.contains("error")) continue;
-    if (failed++ == 0)
-      first = fmt::format("task {}: {}", task.value("task", 0), task["error"].get<std::string>());
+  for (const auto& task : summary["tasks"]) {
+    if (task.contains("error") && failed++ == 0) first = why_failed(task);
   }
   if (failed == 0) return "";
-  return fmt::format("{} of {} tasks failed; the first: {}\n", failed, tasks.size(), first);
+  return fmt::format("{} of {} tasks failed; {}", failed, summary["tasks"].size(), first);
+}
+
+// The first few tasks stand in the gallery, those that have a sample.
+bool has_gallery(const ordered_json& summary) {
+  for (const auto& task : summary["tasks"])
+    if (task.contains("sample") && task.contains("first")) return true;
+  return false;
 }
 
 double number(const ordered_json& json, const char* key) {
@@ -136,7 +151,7 @@ ordered_json run_json(const RunConfig& config, const fs::path& directory, const 
     json["scores"] = scores;
     json["ledger"] = outcome.summary["ledger"];
     json["summary"] = (directory / "summary.json").string();
-    json["gallery"] = (directory / "gallery.png").string();
+    if (has_gallery(outcome.summary)) json["gallery"] = (directory / "gallery.png").string();
   }
   json["effort"] = outcome.effort;
   return json;
@@ -168,9 +183,11 @@ std::string run_text(const RunConfig& config, const fs::path& directory,
   if (outcome.summary.is_null()) return "";
   std::string text = config.name + "\n" + costs_table(config, outcome) + "\n";
   text += scores_table(config, outcome.summary) + "\n";
-  text += failed_tasks_text(outcome.summary["tasks"]);
-  return text + table_text({{"  gallery", (directory / "gallery.png").string()},
-                            {"  summary", (directory / "summary.json").string()}});
+  std::vector<std::vector<std::string>> files;
+  if (has_gallery(outcome.summary))
+    files.push_back({"  gallery", (directory / "gallery.png").string()});
+  files.push_back({"  summary", (directory / "summary.json").string()});
+  return text + table_text(files);
 }
 
 fs::path config_file(const fs::path& config) {
@@ -196,8 +213,12 @@ Answer run_verb(const CommandLine& line, const StopSignals& signals, ProgressPri
                    .on_progress = std::ref(watcher),
                    .on_notice = [](const std::string& text) { spdlog::info("{}", text); }});
   progress.clear();
-  const std::string message = stopped_text(outcome, watcher.signal());
+  std::string message = stopped_text(outcome, watcher.signal());
   if (!message.empty()) spdlog::warn("{}", message);
+  if (outcome.exit == Exit::kCandidates) {
+    message = failed_tasks_text(outcome.summary);
+    spdlog::error("{}", message);
+  }
   Exit exit = outcome.exit;
   if (exit == Exit::kCheckpointed && watcher.signal() == SIGINT) exit = Exit::kInterrupted;
   return {exit, run_text(config, directory, outcome),

@@ -242,12 +242,15 @@ class ConfigReader {
   }
 
   // The plugin may be in a package that could not be read.
-  std::string broken_packages() const {
-    if (registry_.broken().empty()) return "";
-    return fmt::format(
-        " ({} packages could not be read, the first is {}: see 'winnow plugins list "
-        "--why')",
-        registry_.broken().size(), registry_.broken()[0].path.string());
+  std::string help_for(PluginKind kind, const std::string& id) const {
+    std::string help = near_plugin(id, plugin_names(kind, registry_));
+    const auto& broken = registry_.broken();
+    if (broken.empty()) return help;
+    if (!help.empty()) help += " ";
+    return help + fmt::format(
+                      "{} package{} could not be read, the first is {}: see 'winnow plugins "
+                      "list --why'",
+                      broken.size(), broken.size() == 1 ? "" : "s", broken[0].path.string());
   }
 
   const FoundPlugin* look_up(PluginKind kind, const std::string& id, const Where& where) {
@@ -255,7 +258,7 @@ class ConfigReader {
       ++plugin_mistakes_;
       diagnostics_.add(where,
                        fmt::format("no {} plugin '{}' on the search path", to_string(kind), id),
-                       near_plugin(id, plugin_names(kind, registry_)) + broken_packages());
+                       help_for(kind, id));
       return nullptr;
     }
     try {

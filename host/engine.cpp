@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <limits>
 
 #include "host/engine_state.hpp"
 
@@ -40,6 +42,17 @@ Engine::~Engine() = default;
 double Engine::seconds() const {
   const std::chrono::duration<double> here = steady_clock::now() - clock_->start;
   return history_.seconds + here.count();
+}
+
+double Engine::mean_best() const {
+  if (gain_tasks_ > 0) return best_sum_ / gain_tasks_;
+  double sum = 0, n = 0;
+  for (const auto& [index, live] : live_) {
+    if (!std::isfinite(live->task->best_score())) continue;
+    sum += live->task->best_score();
+    ++n;
+  }
+  return n > 0 ? sum / n : std::numeric_limits<double>::quiet_NaN();
 }
 
 double Engine::live_nfe() const {

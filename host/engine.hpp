@@ -69,8 +69,9 @@ class Engine {
   double walked_nfe() const { return history_.walked_nfe + walker_.walked_nfe(); }
   double walked_nfe_this_part() const { return walker_.walked_nfe(); }
   // Means over finished tasks: of the first selecting verifier's score of the final sample, and how
-  // much it gained over the first candidate.
-  double mean_best() const { return gain_tasks_ ? best_sum_ / gain_tasks_ : 0; }
+  // much it gained over the first candidate. Before one is finished the best is that of the running
+  // ones by the selection rule; NaN: nothing has a score.
+  double mean_best() const;
   double mean_gain() const { return gain_tasks_ ? gain_sum_ / gain_tasks_ : 0; }
   std::uint64_t batches() const { return walker_.batches(); }
   bool any_task_failed() const { return any_task_failed_; }

@@ -19,7 +19,7 @@ struct Progress {
   std::uint64_t tasks = 0, tasks_done = 0;
   double nfe = 0;        // search NFE of finished and running tasks
   double nfe_total = 0;  // planned search NFE; 0: not known
-  double mean_best = 0;  // over tasks that have a score
+  double mean_best = 0;  // over finished tasks, before that over running ones; NaN: no score yet
   double mean_gain = 0;  // mean of best minus first over finished tasks
   double seconds = 0;    // this part
   double nfe_this_part = 0;

@@ -1,0 +1,118 @@
+"""Configs and plugins that cannot be used: refused before anything is spent, with one clear sentence and the right exit code."""
+import re
+import unittest
+
+from winnow_cli import TOY, CliTest, only
+
+
+class Mistakes(CliTest):
+    def test_mistakes_are_shown_at_their_place_all_at_once(self):
+        self.write("bad.toml", TOY.replace("seed = 1", "sede = 1").replace("nfe = 64", "nfe = -64"))
+        for verb in ("run", "plan", "check"):
+            with self.subTest(verb):
+                self.refused(2, verb, "bad.toml", says=["bad.toml:3:1", "3 | sede = 1", "| ^^^^", "did you mean 'seed'?", "bad.toml:6:7", "'budget.nfe' is -64"])
+
+    def test_mistakes_in_overrides_are_shown_there(self):
+        self.refused(2, "check", "toy.toml", "search.canddates=3", says=["override 1", "did you mean 'candidates'?"])
+        self.refused(2, "check", "toy.toml", "budget.nfe=", says=["override 1"])
+        self.refused(2, "check", "toy.toml", "nonsense", says=["nonsense"])
+
+    def test_bad_inputs_are_refused(self):
+        for override, says in [("tasks.classes=[]", "classes"), ("tasks.repeat=0", "repeat"), ("budget.nfe=-1", "-1"),
+                               ("budget.seconds=-3.5", "-3.5"), ("budget.nfe='lots'", "lots"), ("sampler.size=0", "size")]:
+            with self.subTest(override):
+                self.refused(2, "run", "toy.toml", override, says=[says])
+                self.assertFalse((self.folder / "runs").exists())
+
+    def test_a_class_that_the_sampler_does_not_know_is_named(self):
+        done = self.winnow("run", "toy.toml", "tasks.classes=[12]")
+        self.assertEqual(done.returncode, 4, done)
+        self.assertIn("class 12", done.stderr)
+
+    def test_a_search_without_an_end_is_refused(self):
+        self.write("endless.toml", TOY.replace("nfe = 64", ""))
+        for verb in (["run"], ["plan"], ["check", "--load"]):
+            self.refused(2, *verb, "endless.toml", says=["budget"])
+
+    def test_missing_files_are_named_with_the_nearest(self):
+        self.refused(2, "run", "tyo.toml", says=["tyo.toml", "did you mean", "toy.toml"])
+        (self.folder / "empty").mkdir()
+        self.refused(2, "run", "empty", says=["run.toml"])
+
+    def test_the_resolved_config_checks_itself(self):
+        resolved = self.done("check", "toy.toml", "sampler.steps=3", "--print").stdout
+        self.assertIn("steps = 3", resolved)
+        self.write("resolved.toml", resolved)
+        self.assertEqual(self.done("check", "resolved.toml", "--print").stdout, resolved)
+
+
+class Plugins(CliTest):
+    def setUp(self):
+        super().setUp()
+        for id in ("winnow.toy.sampler", "winnow.brightness", "winnow.random"):
+            self.package("packages", id)
+        self.environment["WN_PLUGIN_PATH"] = str(self.folder / "packages")
+        self.victim = self.folder / "packages" / "winnow.brightness"
+
+    def edit_manifest(self, pattern, replacement):
+        manifest = self.victim / "winnow-plugin.toml"
+        text, n = re.subn(pattern, replacement, manifest.read_text(), flags=re.MULTILINE)
+        self.assertGreater(n, 0, manifest.read_text())
+        manifest.write_text(text)
+
+    def refused_everywhere(self, *says):
+        for verb in ("run", "plan", "check"):
+            with self.subTest(verb):
+                done = self.refused(3, verb, "toy.toml", says=says)
+                self.assertEqual(done.stderr.count("error:"), 1, done.stderr)
+        self.assertFalse((self.folder / "runs").exists())
+
+    def test_a_copied_package_is_found_and_used(self):
+        self.done("run", "toy.toml")
+        self.assertIn(str(self.victim), self.done("plugins", "list", "--why").stdout)
+
+    def test_a_package_named_on_the_command_line_wins(self):
+        other = self.package("other", "winnow.brightness")
+        value = self.json("check", "toy.toml", "--plugin", other)
+        self.assertIn(str(other), [plugin["library"] for plugin in value["plugins"] if plugin["kind"] == "verifier"][0])
+        why = self.done("plugins", "list", "--why", "--plugin", other).stdout
+        self.assertIn("shadowed by", why)
+        self.refused(3, "check", "toy.toml", "--plugin", "nowhere", says=["nowhere"])
+
+    def test_an_unknown_plugin_gets_the_nearest_id(self):
+        self.refused(3, "run", "toy.toml", "search.plugin=winnow.randm", says=["winnow.random"])
+
+    def test_an_altered_library_is_refused(self):
+        with only(self.victim, ".so").open("r+b") as library:
+            library.seek(-1, 2)
+            last = library.read(1)
+            library.seek(-1, 2)
+            library.write(bytes([last[0] ^ 1]))
+        self.refused_everywhere("winnow.brightness", "sha256")
+
+    def test_a_missing_library_is_refused(self):
+        only(self.victim, ".so").unlink()
+        self.refused_everywhere("winnow.brightness", "is missing")
+
+    def test_another_architecture_is_refused(self):
+        self.edit_manifest(r'^arch = ".*"', 'arch = "sparc64"')
+        self.refused_everywhere("winnow.brightness", "sparc64")
+
+    def test_another_major_of_the_abi_is_refused(self):
+        self.edit_manifest(r"^major = 1", "major = 2")
+        self.refused_everywhere("winnow.brightness", "plugin ABI 2")
+
+    def test_a_newer_minor_than_the_hosts_is_refused(self):
+        self.edit_manifest(r"^needs_minor = 0", "needs_minor = 99")
+        self.edit_manifest(r"^built_minor = 0", "built_minor = 99")
+        self.refused_everywhere("winnow.brightness", "1.99")
+
+    def test_an_unreadable_manifest_is_told_by_why(self):
+        (self.victim / "winnow-plugin.toml").write_text("[package\n")
+        self.refused_everywhere("winnow.brightness", str(self.victim), "winnow plugins list --why")
+        self.assertIn("winnow-plugin.toml:1", self.done("plugins", "list", "--why").stdout)
+        self.assertEqual(len(self.json("plugins", "list", "--why")["broken"]), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
