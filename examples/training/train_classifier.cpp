@@ -133,14 +133,11 @@ int train(Options& options) {
   });
   Trainer trainer(parameters, 0.05, kMaxAverage);
   const Schedule schedule{rate, 300, images / batch};
+  // Not the number of images: a resumed training may be given another end.
   const std::map<std::string, std::string> identity = {
-      {"program", "train_classifier"},
-      {"model", model},
-      {"seed", std::to_string(seed)},
-      {"images", std::to_string(images)},
-      {"batch", std::to_string(batch)},
-      {"rate", std::to_string(rate)},
-      {"precision", bf16 ? "bf16 autocast" : "fp32"}};
+      {"program", "train_classifier"}, {"model", model},
+      {"seed", std::to_string(seed)},  {"batch", std::to_string(batch)},
+      {"rate", std::to_string(rate)},  {"precision", bf16 ? "bf16 autocast" : "fp32"}};
   const std::string checkpoint = folder + "/checkpoint.safetensors";
   const bool resumed = trainer.load(checkpoint, identity);
   std::printf("%s: %lld parameters%s\n", model.c_str(), static_cast<long long>(count),
@@ -186,6 +183,7 @@ int train(Options& options) {
   for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
   auto metadata = identity;
   metadata.merge(classifier::network_metadata(net));
+  metadata["images"] = std::to_string(images);
   metadata["minutes"] = std::to_string(static_cast<int64_t>(trainer.seconds / 60 + 0.5));
   metadata["dataset"] = "Fashion-MNIST";
   save_tensors(out, weights, metadata);
