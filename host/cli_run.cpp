@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <cmath>
-#include <limits>
 
 #include "host/cli_verbs.hpp"
 #include "host/figures.hpp"
@@ -122,11 +121,12 @@ std::string scores_table(const RunConfig& config, const ordered_json& summary) {
       {"  mean score of", "first", "best", "gain", "role"}};
   for (const VerifierUse& verifier : config.verifiers) {
     const MeanScores mean = mean_scores(summary, verifier.name);
+    if (std::isnan(mean.best)) continue;  // no task has a sample
     rows.push_back({"  " + verifier.name, score_text(mean.first), score_text(mean.best),
                     gain_text(mean.best - mean.first),
                     verifier.role == VerifierRole::kSelect ? "select" : "report"});
   }
-  return table_text(rows);
+  return rows.size() > 1 ? table_text(rows) + "\n" : "";
 }
 
 ordered_json run_json(const RunConfig& config, const fs::path& directory, const RunOutcome& outcome,
@@ -182,7 +182,7 @@ std::string run_text(const RunConfig& config, const fs::path& directory,
     return fmt::format("{} was finished before; nothing was done\n", directory.string());
   if (outcome.summary.is_null()) return "";
   std::string text = config.name + "\n" + costs_table(config, outcome) + "\n";
-  text += scores_table(config, outcome.summary) + "\n";
+  text += scores_table(config, outcome.summary);
   std::vector<std::vector<std::string>> files;
   if (has_gallery(outcome.summary))
     files.push_back({"  gallery", (directory / "gallery.png").string()});
