@@ -1,7 +1,8 @@
-// toy_host.hpp: a host of one task with a closed-form sampler and verifier, to drive searches.
+// toy_host.hpp: a host of one task with a closed-form sampler and verifiers, to drive searches.
 //
 // Latents are noise(0) of the real noise graph; a sampler that changes nothing; the score is minus
-// the squared distance to a fixed point. It is strict: ids that do not grow, parents that were
+// the squared distance to a fixed point (ranked: the mean rank of that and of minus a distance to
+// another point). It is strict: ids that do not grow, parents that were
 // forgotten, budgets and max_n that are passed, all end the test by an exception.
 #pragma once
 
@@ -46,15 +47,17 @@ class ToyHost {
 
   // Everything that was pushed and told, one line each: equal logs are equal searches.
   std::vector<std::string> log;
-  std::vector<std::size_t> rounds;  // their sizes
+  std::vector<std::size_t> rounds;                          // their sizes
+  std::vector<std::pair<std::uint64_t, double>> last_told;  // the last round: original, scores[0]
   double spent = 0;
   std::size_t most_alive = 0;  // candidates not forgotten, at the worst moment
   std::string error() const { return error_; }
   std::size_t alive() const { return candidates_.size(); }
   std::size_t noises_alive() const { return noises_.size(); }
   std::size_t pushed() const { return n_pushed_; }
-  // The quality that the toy verifier gives the original of this candidate.
+  // What the first toy verifier, and both together, give this candidate.
   double quality(std::uint64_t id) const { return candidates_.at(id).quality[0]; }
+  double sum(std::uint64_t id) const { return quality(id) + candidates_.at(id).quality[1]; }
   double best_quality = -std::numeric_limits<double>::infinity();  // of finished candidates, ever
   double time_of(std::uint64_t id) const { return candidates_.at(id).time; }
 
@@ -67,7 +70,7 @@ class ToyHost {
     double quality[2] = {0, 0};
   };
   struct Told {
-    std::uint64_t id;
+    std::uint64_t id, original;
     bool ok, scored;
     std::uint64_t pool;
     double quality[2];
@@ -273,7 +276,7 @@ inline void ToyHost::judge(Latent& latent) const {
   for (std::size_t e = 0; e < kElements; ++e) {
     const double x = latent.x[e], target = e % 2 ? 0.75 : -0.5;
     distance += (x - target) * (x - target);
-    spread += std::abs(x - target);
+    spread += std::abs(x - target * static_cast<double>(2 * (e % 3)));
   }
   latent.quality[0] = -distance;
   latent.quality[1] = -spread;
@@ -317,6 +320,7 @@ inline wn_status ToyHost::push_candidate(const wn_candidate& r) {
                 std::to_string(r.parent) + " noise " + std::to_string(r.noise) + " " +
                 std::to_string(r.from_time) + " > " + std::to_string(r.stop_time));
   round_.push_back({r.id,
+                    r.op == WN_CAND_RESCORE ? r.parent : r.id,
                     !latent.failed,
                     latent.scored,
                     r.pool,
@@ -344,6 +348,7 @@ inline double ToyHost::mean_rank(const Told& one, const std::vector<Told>& pool)
 
 inline void ToyHost::tell(const wn_search_1& table) {
   rounds.push_back(round_.size());
+  last_told.clear();
   std::vector<std::vector<double>> scores;
   for (const Told& told : round_)
     scores.push_back({rules_.ranked ? mean_rank(told, round_) : told.quality[0], told.quality[0],
@@ -359,6 +364,7 @@ inline void ToyHost::tell(const wn_search_1& table) {
       result.scores = scores[i].data();
     }
     result.nfe = round_[i].nfe;
+    last_told.emplace_back(round_[i].original, scores[i][0]);
     results.push_back(result);
   }
   std::vector<const wn_result*> pointers;

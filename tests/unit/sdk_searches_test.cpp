@@ -56,20 +56,21 @@ Values paths_options(std::int64_t branches) {
 
 TEST_CASE("random draws N, all of them when the budget allows, and its rounds change nothing",
           "[searches]") {
-  for (const bool ranked : {false, true}) {
-    std::vector<double> found;
-    for (const std::int64_t round : {1, 5, 64}) {
-      ToyHost toy(load(negotiate_random), random_options(16, round),
-                  {.budget = 1000, .ranked = ranked});
-      const auto best = toy.run();
-      CHECK(toy.error() == "");
-      CHECK(toy.spent == 160);
-      found.push_back(toy.quality(best));
-      if (!ranked) CHECK(toy.quality(best) == toy.best_quality);
+  for (std::uint64_t seed = 1; seed <= 20; ++seed)
+    for (const bool ranked : {false, true}) {
+      std::vector<double> found;
+      for (const std::int64_t round : {1, 5, 64}) {
+        ToyHost toy(load(negotiate_random), random_options(16, round),
+                    {.budget = 1000, .ranked = ranked, .seed = seed});
+        const auto best = toy.run();
+        CHECK(toy.error() == "");
+        CHECK(toy.spent == 160);
+        found.push_back(toy.quality(best));
+        if (!ranked) CHECK(toy.quality(best) == toy.best_quality);
+      }
+      CHECK(found[0] == found[1]);
+      CHECK(found[1] == found[2]);
     }
-    CHECK(found[0] == found[1]);
-    CHECK(found[1] == found[2]);
-  }
 }
 
 TEST_CASE("random without a number goes on to the end of the budget", "[searches]") {
