@@ -31,7 +31,8 @@
 //   again in every round that it can be compared with, and shifts the round's scores so that it
 //   keeps its own: comparing with the best score so far is right. To compare other old candidates
 //   evaluate them again, together with the new ones (free; otherwise their score is just returned).
-//   At the end all round winners are judged in one pool, and the best of them is the answer.
+//   At the end all round winners are judged in one pool, and the best of them is the answer; they
+//   are kept until then, some 300 bytes a round.
 // - Replay. run() must depend on nothing but its options, the problem and the scores: no clock, no
 //   address, no std::random_device; use uniform().
 //
