@@ -38,7 +38,8 @@ classifier::Shape shape_for(const std::string& model) {
     s.flatten = true, s.features = 96;
   } else if (model == "judge") {
     s.widths = {32, 80}, s.kernels = {5, 3}, s.strides = {2, 2};
-    s.mixers = 3, s.token_hidden = 48, s.channel_hidden = 160, s.features = 64;
+    s.mixers = 3, s.token_hidden = 48, s.channel_hidden = 160;
+    s.flatten = true, s.features = 64;
   } else {
     throw std::runtime_error("--model must be classifier or judge, not '" + model + "'");
   }
