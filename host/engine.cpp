@@ -176,9 +176,10 @@ void Engine::ask(Live& live) {
       const auto differ = std::ranges::mismatch(record, expected).in1 - record.begin();
       const auto from = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, differ - 20));
       throw Error(Exit::kPlugin,
-                  fmt::format("task {}: the search asked '...{}' where the journal has '...{}': "
-                              "the plugin is not deterministic",
-                              task.index(), record.substr(from, 80), expected.substr(from, 80)));
+                  fmt::format("task {}: {} asked '...{}' where the journal has '...{}': the plugin "
+                              "is not deterministic",
+                              task.index(), task.search_id(), record.substr(from, 80),
+                              expected.substr(from, 80)));
     }
   } else {
     output_.record(record);

@@ -60,10 +60,12 @@ void Engine::judge(const SampleBatch& batch) {
     const Candidate& c = walk.task->candidate(walk.id);
     if (final) {
       Json recipe = recipe_json(*walk.task, walk.id);
+      recipe["scores"] = scores_json(walk.scores).at("scores");
       recipe["made"] = mode_name(live.plan.mode);
       walk.file = write_sample(live, walk.id, "best", sample, std::move(recipe));
     } else if (c.stop_time == 0 && (c.first || settings_.keep_all)) {
-      const Json recipe = recipe_json(*walk.task, walk.id);
+      Json recipe = recipe_json(*walk.task, walk.id);
+      recipe["scores"] = scores_json(walk.scores).at("scores");
       if (c.first) live.first_file = write_sample(live, walk.id, "first", sample, recipe);
       if (settings_.keep_all)
         write_sample(live, walk.id, fmt::format("c{:06}", walk.id).c_str(), sample, recipe);

@@ -1,5 +1,6 @@
 // main.cpp: the program winnow: signals become a flag, the library does the rest.
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -35,6 +36,10 @@ void install() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // LibTorch's threads spin while they wait for each other; with anything else running on the
+  // machine that makes a run many times slower. libgomp reads this when the first plugin brings it
+  // in.
+  setenv("OMP_WAIT_POLICY", "PASSIVE", /*overwrite=*/0);
   // A reader that went away must not end a run of hours.
   signal(SIGPIPE, SIG_IGN);
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);

@@ -105,6 +105,7 @@ class Task final : public ProposalSink {
   Task(const Task&) = delete;
 
   std::uint64_t index() const { return index_; }
+  const std::string& search_id() const { return search_->id(); }
   const wn_condition* condition() const { return &condition_.table; }
   NoiseGraph& noises() { return noises_; }
   Candidate& candidate(std::uint64_t id) { return candidates_.at(id); }
