@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
 
 #include "host/sha256.hpp"
 
@@ -89,14 +91,53 @@ void Assembly::check_fit() const {
   if (search.claims_true("needs_renoise") && !sampler_->can_renoise())
     throw Error(Exit::kUsage, fmt::format("{} goes back to noise, but {} has no renoise", search.id,
                                           sampler_->id()));
-  const Budget& budget = config_.budget;
-  double dearest = 0;
-  for (double nfe : sampler_->info(WN_PROFILE_SEARCH).nfe) dearest += nfe;
-  if (budget.nfe && static_cast<double>(*budget.nfe) < dearest &&
-      search.claims_true("full_candidates"))
-    throw Error(Exit::kUsage, fmt::format("budget.nfe = {} does not reach for one candidate of {} "
-                                          "NFE",
-                                          *budget.nfe, dearest));
+}
+
+namespace {
+
+// Conditions are judged without noise.
+class Silence final : public NoiseSource {
+ public:
+  void normal(std::uint64_t, std::uint32_t, std::span<float> out) override {
+    std::ranges::fill(out, 0.0f);
+  }
+};
+
+}  // namespace
+
+void Assembly::check_conditions() {
+  constexpr std::size_t kMostConditions = 1024;
+  std::set<std::tuple<std::int64_t, std::string, std::string>> seen;
+  const SamplerInfo& info = sampler_->info(WN_PROFILE_FINAL);
+  Tensor latents(1, info.latent_shape), carry;
+  if (info.carry_elements) {
+    const std::int64_t shape[] = {static_cast<std::int64_t>(info.carry_elements)};
+    carry = Tensor(1, shape);
+  }
+  Silence silence;
+  for (std::size_t t = 0; t < config_.tasks.size() && seen.size() < kMostConditions; ++t) {
+    const TaskSpec& spec = config_.tasks[t];
+    if (!seen.emplace(spec.class_id, spec.prompt, spec.image.string()).second) continue;
+    const Condition condition(spec, t);
+    SamplerBatch batch;
+    batch.conditions = {&condition.table};
+    batch.latents = &latents;
+    batch.carry = info.carry_elements ? &carry : nullptr;
+    batch.has_eval = {0};
+    batch.from_time = batch.to_time = {1.0};
+    batch.stochasticity = {0.0};
+    batch.noise = {0};
+    batch.position = {0};
+    std::string refused;
+    try {
+      const ItemFailures failures = sampler_->init(batch, silence);
+      if (failures[0].status != WN_OK) refused = sampler_->id() + ": " + failures[0].text;
+    } catch (const Error& error) {
+      refused = error.what();
+    }
+    if (!refused.empty())
+      throw Error(Exit::kUsage, fmt::format("task {} cannot be made: {}", t, refused));
+  }
 }
 
 std::string Assembly::lock_json() const {

@@ -28,6 +28,10 @@ class Assembly {
   std::unique_ptr<Search> make_search();
   bool fixed_cost() const { return fixed_cost_; }  // the search's cost does not depend on scores
 
+  // Shows every distinct condition to the sampler's init, so that an impossible one (a class it
+  // does not know) is refused before anything is spent: Error(Exit::kUsage) that names the task.
+  void check_conditions();
+
   // lock.json: hashes of this program, the plugins' libraries and every file an option names.
   std::string lock_json() const;
 

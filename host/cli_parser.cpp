@@ -17,7 +17,7 @@ constexpr const char* kDescription =
     "winnow spends inference-time compute to get better samples out of a generative model.";
 constexpr const char* kFooter =
     "Exit codes: 0 done, 2 command line or config, 3 plugin, 4 every candidate of a task failed,\n"
-    "5 journal damaged or in use, 6 disk or memory, 10 time limit reached, 70 internal error,\n"
+    "5 journal damaged or in use, 6 disk or memory, 70 internal error,\n"
     "75 stopped by SIGTERM, 130 stopped by Ctrl-C. After 6, 10, 75 and 130 the same command goes "
     "on.";
 constexpr const char* kRunFooter =

@@ -64,7 +64,6 @@ std::string stopped_text(const RunOutcome& outcome, int signal) {
   if (outcome.exit == Exit::kCheckpointed)
     return fmt::format("stopped by {}; what is done is kept, the same command goes on",
                        signal ? signal_name(signal) : "request");
-  if (outcome.exit == Exit::kIncomplete) return "budget.seconds is used up; what is done is kept";
   return "";
 }
 

@@ -24,7 +24,6 @@ constexpr std::array<ExitLine, 10> kExits = {{
     {Exit::kCandidates, "every candidate of a task failed"},
     {Exit::kJournal, "the journal is damaged, or another process writes it"},
     {Exit::kResources, "out of disk or memory"},
-    {Exit::kIncomplete, "a limit of time was reached; the same command goes on"},
     {Exit::kInternal, "an error in winnow itself"},
     {Exit::kCheckpointed, "stopped by SIGTERM after a checkpoint; the same command goes on"},
     {Exit::kInterrupted, "stopped by SIGINT; the same command goes on"},

@@ -10,12 +10,11 @@ namespace winnow {
 // line's contract.
 enum class Exit : int {
   kDone = 0,
-  kUsage = 2,        // command line or config
-  kPlugin = 3,       // a plugin could not be loaded, or broke its contract
-  kCandidates = 4,   // every candidate of a task failed
-  kJournal = 5,      // journal damaged or locked
-  kResources = 6,    // disk or memory
-  kIncomplete = 10,  // a limit of time was reached; the same command goes on
+  kUsage = 2,       // command line or config
+  kPlugin = 3,      // a plugin could not be loaded, or broke its contract
+  kCandidates = 4,  // every candidate of a task failed
+  kJournal = 5,     // journal damaged or locked
+  kResources = 6,   // disk or memory
   kInternal = 70,
   kCheckpointed = 75,  // stopped by SIGTERM after a checkpoint
   kInterrupted = 130,  // stopped by SIGINT

@@ -17,6 +17,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// `winnow status` holds the lock for an instant to see whether somebody else does.
+constexpr int kTries = 5;
+constexpr useconds_t kPause = 20'000;  // microseconds
+
 std::string boot_id() {
   try {
     // Files in /proc have size 0, so disk::read_all would return nothing.
@@ -56,11 +60,15 @@ bool still_there(const disk::File& file, const fs::path& lock) {
 
 disk::File lock_folder(const fs::path& folder) {
   const fs::path lock = folder / ".lock";
-  for (;;) {
+  for (int attempt = 1;;) {
     disk::File file = disk::open(lock, O_RDWR | O_CREAT | O_NOFOLLOW);
     if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) throw disk::failure("lock", lock, errno);
+      if (attempt++ < kTries) {
+        ::usleep(kPause);
+        continue;
+      }
       throw Error(Exit::kJournal,
                   fmt::format("'{}' is in use by {}; wait for its end, or give another folder with "
                               "--out",

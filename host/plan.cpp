@@ -10,8 +10,8 @@
 namespace winnow {
 namespace {
 
-constexpr std::uint64_t kMaxPretended = 1'000'000;  // candidates
-constexpr std::uint64_t kRecordBytes = 300;         // of the journal, per candidate
+constexpr std::uint64_t kMaxPretended = 200'000;  // candidates; more are extrapolated by the caps
+constexpr std::uint64_t kRecordBytes = 300;       // of the journal, per candidate
 constexpr std::uint64_t kPngOverhead = 1500;
 
 ScoreTable zero_scores(const Scorer& scorer) {
@@ -168,13 +168,25 @@ BatchTimes measure_batch(const RunConfig& config, Assembly& assembly) {
 }  // namespace
 
 Plan plan_run(const RunConfig& config, Assembly& assembly, bool measure) {
+  assembly.check_conditions();
   Plan plan;
   plan.tasks = config.tasks.size();
   Pretended one;
   if (assembly.fixed_cost() || !(config.budget.nfe || config.budget.candidates))
     one = pretend(config, assembly);
+  else
+    one.ended = false;
+  if (assembly.fixed_cost() && one.ended && one.ledger.candidates == 0)
+    throw Error(Exit::kUsage,
+                fmt::format("the budget of {} NFE does not reach for one candidate of {} NFE",
+                            config.budget.nfe.value_or(0),
+                            total_nfe(assembly.sampler().info(WN_PROFILE_SEARCH))));
   plan.exact = assembly.fixed_cost() && one.ended && !config.budget.seconds;
-  if (!assembly.fixed_cost() || !one.ended) one = bound(config, assembly, std::move(one));
+  const bool clock_only = config.budget.seconds && !config.budget.nfe && !config.budget.candidates;
+  if (clock_only && !one.ended)
+    one = {};  // nothing is known beforehand but the clock
+  else if (!assembly.fixed_cost() || !one.ended)
+    one = bound(config, assembly, std::move(one));
   count_verifiers(config, assembly.scorer(), one, one.ledger);
   const SamplerInfo& info = assembly.sampler().info(WN_PROFILE_FINAL);
   one.ledger.network_passes = (one.ledger.search_nfe + one.ledger.final_nfe) * info.network_passes;

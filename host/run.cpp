@@ -104,6 +104,7 @@ RunOutcome execute_run(const RunRequest& request) {
     if (!text.empty() && request.on_notice) request.on_notice(text);
   };
   Assembly assembly(config, request.registry, request.stop);
+  const Plan plan = plan_run(config, assembly, /*measure=*/false);  // refuses what cannot work
   const std::string run_toml = resolved_toml(config);
   const auto directory = open_run_directory(request.directory, run_toml, assembly.lock_json());
   RunOutcome outcome;
@@ -129,7 +130,6 @@ RunOutcome execute_run(const RunRequest& request) {
   const std::uint32_t parts = history.parts + 1;
   journal->append(run_record(config_hash, config.tasks.size()));
 
-  const Plan plan = plan_run(config, assembly, /*measure=*/false);
   DirectoryOutput output(*directory, *journal, assembly.sampler().info(WN_PROFILE_FINAL));
   output.commit();
   EngineSettings settings{.batch = assembly.batch(),

@@ -37,8 +37,7 @@ struct RunRequest {
 };
 
 struct RunOutcome {
-  Exit exit =
-      Exit::kDone;  // kDone, kCandidates, kIncomplete (budget.seconds), kCheckpointed (stopped)
+  Exit exit = Exit::kDone;         // kDone, kCandidates, kCheckpointed (stopped)
   bool was_finished = false;       // nothing was left to do
   nlohmann::ordered_json summary;  // as in summary.json; null when not finished
   nlohmann::ordered_json effort;   // as in execution.json

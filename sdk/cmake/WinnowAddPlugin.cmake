@@ -12,7 +12,8 @@
 #   WINNOW_OPTIONS_<ID>         the plugin's [[plugin.option]] tables, or NULL; <ID> is its id in
 #   WINNOW_VERSION_<ID>         capitals with _ for . and -
 # LIBRARIES winnow::torch makes the plugin one that uses the host's LibTorch. The target is NAME;
-# `cmake --install` puts the package under <prefix>/lib/winnow/plugins.
+# `cmake --install` puts the package under <prefix>/lib/winnow/plugins, unless
+# WINNOW_PLUGIN_NO_INSTALL is set.
 include_guard(GLOBAL)
 find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
 
@@ -46,6 +47,8 @@ function(winnow_add_plugin)
   set(torch "")
   if("winnow::torch" IN_LIST arg_LIBRARIES)
     winnow_use_libtorch(${arg_NAME})
+    # LibTorch is not part of the package: the installed plugin finds it where it was built against, or by LD_LIBRARY_PATH.
+    set_target_properties(${arg_NAME} PROPERTIES INSTALL_RPATH ${WINNOW_LIBTORCH_DIR}/lib)
     set(torch --libtorch ${WINNOW_LIBTORCH_VERSION})
     list(REMOVE_ITEM arg_LIBRARIES winnow::torch)
   endif()
@@ -66,6 +69,9 @@ function(winnow_add_plugin)
             --library $<TARGET_FILE:${arg_NAME}> ${facts}
     BYPRODUCTS ${package}/winnow-plugin.toml VERBATIM)
 
+  if(WINNOW_PLUGIN_NO_INSTALL)
+    return()
+  endif()
   # Installing may strip the library or change its rpath, so the installed manifest is made anew.
   set(destination lib/winnow/plugins/${arg_NAME})
   install(TARGETS ${arg_NAME} LIBRARY DESTINATION ${destination})

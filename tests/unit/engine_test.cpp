@@ -18,8 +18,7 @@ const std::map<std::string, Overrides>& searches() {
   static const std::map<std::string, Overrides> all{
       {"random", {}},
       {"zero_order", {"search={plugin=\"winnow.zero_order\", neighbours=3}"}},
-      {"paths",
-       {"search={plugin=\"winnow.paths\", paths=2, branches=3, leg_steps=2}"}}};
+      {"paths", {"search={plugin=\"winnow.paths\", paths=2, branches=3, leg_steps=2}"}}};
   return all;
 }
 
@@ -254,7 +253,8 @@ TEST_CASE("any candidate can be shown again with the same hash", "[engine]") {
 TEST_CASE("a limit of seconds ends the searches, and replay stops at the same candidate",
           "[engine]") {
   ToyRun toy;
-  const Overrides limits{"budget={seconds=0.05}", "search.candidates=0"};
+  toy.text.replace(toy.text.find("nfe = 160"), 9, "seconds = 0.05");
+  const Overrides limits{"search.candidates=0"};
   const auto outcome = toy.run("run", limits);
   CHECK(outcome.exit == Exit::kDone);
   for (const auto& task : outcome.summary["tasks"]) CHECK(task.contains("sample"));
@@ -268,4 +268,15 @@ TEST_CASE("a seed, and only a seed, changes the samples", "[engine]") {
   const auto one = toy.run("one"), same = toy.run("same"), other = toy.run("other", {"run.seed=8"});
   CHECK(one.summary == same.summary);
   CHECK(one.summary["tasks"][0]["hash"] != other.summary["tasks"][0]["hash"]);
+}
+
+TEST_CASE("what cannot work is refused before anything is made", "[engine]") {
+  ToyRun toy;
+  CHECK_THROWS_WITH(
+      toy.run("class", {"tasks.classes=[1, 12]"}),
+      Catch::Contains("task 1 cannot be made") && Catch::Contains("class 12 is outside 0 to 9"));
+  CHECK_THROWS_WITH(toy.run("budget", {"budget.nfe=7"}),
+                    Catch::Contains("7 NFE does not reach for one candidate of 8 NFE"));
+  CHECK_FALSE(std::filesystem::exists(toy.folder / "class"));
+  CHECK_FALSE(std::filesystem::exists(toy.folder / "budget"));
 }

@@ -76,9 +76,6 @@ class ToySampler {
       if (wanted < -1 || wanted > 9)
         batch.fail(i, WN_E_INVALID_ARGUMENT,
                    "class " + std::to_string(wanted) + " is outside 0 to 9");
-      // A fraction of the noises is poisoned, so that tests meet candidates that fail.
-      const float first = batch.latents().item(i)[0];
-      if (poison_ > 0 && std::fabs(first) < poison_) batch.fail(i, WN_E_INTERNAL, "poisoned noise");
     }
   }
 
@@ -90,6 +87,9 @@ class ToySampler {
     for (std::size_t i = 0; i < batch.size(); ++i) {
       predict(batch, i);
       auto x = batch.latents().item(i);
+      // A fraction of the noises is poisoned, so that tests meet candidates that fail.
+      if (batch.from_time()[i] == 1 && std::fabs(x[0]) < poison_)
+        batch.fail(i, WN_E_INTERNAL, "poisoned noise");
       const auto clean = batch.carry().item(i);
       const double from = batch.from_time()[i], to = batch.to_time()[i];
       const double asked = batch.stochasticity()[i];

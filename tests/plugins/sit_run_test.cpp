@@ -1,0 +1,139 @@
+// sit_run_test.cpp: whole runs with the shipped network: batch sizes change last bits only,
+// deterministic runs not even those.
+#include <atomic>
+#include <cmath>
+#include <fstream>
+#include <map>
+
+#include "host/run.hpp"
+#include "host/run_directory.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace winnow;
+using namespace winnow::test;
+
+namespace {
+
+constexpr const char* kConfig = R"(
+[run]
+name = "sit"
+seed = 5
+[budget]
+nfe = 20
+[tasks]
+classes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+[sampler]
+plugin = "winnow.sit"
+weights = "MODELS/fashion-sit-b.safetensors"
+steps = 3
+[[verifier]]
+plugin = "winnow.class_probability"
+weights = "MODELS/fashion-classifier.safetensors"
+[[verifier]]
+plugin = "winnow.judge"
+weights = "MODELS/fashion-judge.safetensors"
+role = "report"
+[search]
+plugin = "winnow.random"
+)";
+
+struct SitRun {
+  TemporaryFolder folder;
+  Registry registry = [] {
+    SearchPath path;
+    path.entries = {{PLUGINS, "build", true}};
+    return Registry::scan(path, host_facts());
+  }();
+
+  RunConfig config(const std::vector<std::string>& overrides) {
+    std::string text = kConfig;
+    for (std::size_t at; (at = text.find("MODELS")) != std::string::npos;)
+      text.replace(at, 6, MODELS);
+    write_bytes(folder / "run.toml", text);
+    return load_config(folder / "run.toml", overrides, registry);
+  }
+
+  RunOutcome run(const std::string& out, const std::vector<std::string>& overrides,
+                 int stop_after = 0) {
+    const RunConfig checked = config(overrides);
+    std::atomic<wn_status> stop{WN_OK};
+    int turns = 0;
+    return execute_run({.config = checked,
+                        .registry = registry,
+                        .directory = folder / out,
+                        .stop = &stop,
+                        .on_progress =
+                            [&](const Progress&) {
+                              if (++turns == stop_after) stop = WN_E_CANCELLED;
+                            },
+                        .on_notice = {}});
+  }
+
+  // Score of the selecting verifier by (task, candidate).
+  std::map<std::pair<int, int>, double> scores(const std::string& out) {
+    std::map<std::pair<int, int>, double> found;
+    std::string notice;
+    read_journal(
+        journal_path(folder / out),
+        [&](std::string_view payload) {
+          const auto record = nlohmann::json::parse(payload);
+          if (record["k"] == "done") found[{record["t"], record["c"]}] = record["s"][0][0];
+        },
+        &notice);
+    return found;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("scores of the SiT agree to 1e-4 between batch sizes and winners are the same", "[sit]") {
+  SitRun sit;
+  const auto sixteen = sit.run("b16", {"execution.batch=16"});
+  const auto reference = sit.scores("b16");
+  REQUIRE(reference.size() == 40);
+  for (const std::string batch : {"1", "7"}) {
+    const auto other = sit.run("b" + batch, {"execution.batch=" + batch});
+    for (const auto& [candidate, score] : sit.scores("b" + batch))
+      CHECK(std::abs(score - reference.at(candidate)) <= 1e-4 * std::max(1.0, std::abs(score)));
+    for (std::size_t t = 0; t < 10; ++t)
+      CHECK(other.summary["tasks"][t]["best"]["candidate"] ==
+            sixteen.summary["tasks"][t]["best"]["candidate"]);
+  }
+}
+
+TEST_CASE("a deterministic run of the SiT is bit-equal when repeated and when interrupted",
+          "[sit]") {
+  SitRun sit;
+  const std::vector<std::string> deterministic{"run.deterministic=true", "execution.batch=8"};
+  const auto once = sit.run("once", deterministic);
+  const auto again = sit.run("again", deterministic);
+  CHECK(again.summary == once.summary);
+  CHECK(sit.scores("again") == sit.scores("once"));
+  CHECK(sit.run("parts", deterministic, 9).exit == Exit::kCheckpointed);
+  CHECK(sit.run("parts", deterministic, 11).exit == Exit::kCheckpointed);
+  const auto parts = sit.run("parts", deterministic);
+  CHECK(parts.summary == once.summary);
+  CHECK(sit.scores("parts") == sit.scores("once"));
+  for (const auto& task : once.summary["tasks"]) {
+    const std::string sample = task["sample"];
+    CHECK(read_bytes(sit.folder / "parts" / sample) == read_bytes(sit.folder / "once" / sample));
+  }
+}
+
+TEST_CASE("the judge may not select", "[sit]") {
+  SitRun sit;
+  CHECK_THROWS_WITH(sit.config({"verifier.1.role=\"select\""}), Catch::Contains("report"));
+}
+
+TEST_CASE("damaged weights are one clear sentence before anything is made", "[sit]") {
+  SitRun sit;
+  std::string huge(8, '\0');
+  huge[7] = 0x10;  // a header of 2^60 bytes
+  write_bytes(sit.folder / "huge.safetensors", huge);
+  const std::string path = (sit.folder / "huge.safetensors").string();
+  CHECK_THROWS_WITH(sit.run("huge", {"sampler.weights=\"" + path + "\""}),
+                    Catch::Contains("huge.safetensors") && Catch::Contains("header"));
+  CHECK_FALSE(std::filesystem::exists(sit.folder / "huge"));
+  CHECK_THROWS_WITH(sit.run("class", {"tasks.classes=[10]"}), Catch::Contains("10"));
+}
