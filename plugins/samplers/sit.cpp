@@ -19,8 +19,8 @@
 #include "flow_solvers.hpp"
 #include "safetensors_torch.hpp"
 #include "samplers/sit_network.hpp"
-#include "torch_view.hpp"
 #include "winnow/winnow.hpp"
+#include "winnow/winnow_torch.hpp"
 
 namespace {
 
@@ -158,7 +158,7 @@ class Sit {
       any_corrected |= corrected[i] != 0;
     }
 
-    at::Tensor latents = torch_view(batch.latents_raw());
+    at::Tensor latents = wn::torch_view(batch.latents_raw());
     const at::Tensor x = latents.to(device_);
     const at::Tensor label = labels(batch);
     const at::Tensor u = first_velocity(batch, x, label);
@@ -183,16 +183,16 @@ class Sit {
   void preview(const wn::SamplerBatch& batch, const wn_tensor& clean) {
     const c10::InferenceMode guard;
     const ThreadsGuard threads(threads_);
-    const at::Tensor x = torch_view(batch.latents_raw()).to(device_);
+    const at::Tensor x = wn::torch_view(batch.latents_raw()).to(device_);
     const at::Tensor u = first_velocity(batch, x, labels(batch));
-    torch_view(clean).copy_(x - column(batch.from_time()) * u);
-    torch_view(*batch.carry_raw()).copy_(u.flatten(1));
+    wn::torch_view(clean).copy_(x - column(batch.from_time()) * u);
+    wn::torch_view(*batch.carry_raw()).copy_(u.flatten(1));
     std::fill(batch.has_eval().begin(), batch.has_eval().end(), uint8_t{1});
   }
 
   void decode(const wn::SamplerBatch& batch, const wn_tensor& samples) {
     const c10::InferenceMode guard;
-    torch_view(samples).copy_(((torch_view(batch.latents_raw()) + 1) / 2).clamp(0, 1));
+    wn::torch_view(samples).copy_(((wn::torch_view(batch.latents_raw()) + 1) / 2).clamp(0, 1));
   }
 
   void renoise(const wn::SamplerBatch& batch) {
@@ -207,7 +207,7 @@ class Sit {
       }
       factors.push_back(flow::renoise_factors(from, to));
     }
-    at::Tensor latents = torch_view(batch.latents_raw());
+    at::Tensor latents = wn::torch_view(batch.latents_raw());
     const at::Tensor noise = at::empty(latents.sizes(), at::kFloat);
     wn_tensor out = lend(noise);
     batch.initial_noise(out);
@@ -277,13 +277,13 @@ class Sit {
     const bool none = std::find(has.begin(), has.end(), 1) == has.end();
     batch.call().check_stop();
     if (none) return velocity(x, batch.from_time(), label);
-    const at::Tensor kept = torch_view(*batch.carry_raw()).to(device_).view(x.sizes());
+    const at::Tensor kept = wn::torch_view(*batch.carry_raw()).to(device_).view(x.sizes());
     if (all) return kept;
     return at::where(column(has) > 0, kept, velocity(x, batch.from_time(), label));
   }
 
   static void clear_evaluations(const wn::SamplerBatch& batch) {
-    torch_view(*batch.carry_raw()).zero_();
+    wn::torch_view(*batch.carry_raw()).zero_();
     std::fill(batch.has_eval().begin(), batch.has_eval().end(), uint8_t{0});
   }
 

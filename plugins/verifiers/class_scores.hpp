@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "torch_view.hpp"
 #include "verifiers/classifier_network.hpp"
 #include "winnow/winnow.hpp"
+#include "winnow/winnow_torch.hpp"
 
 namespace winnow::classifier {
 
@@ -37,7 +37,7 @@ inline ClassScore class_score(const float* logits, int64_t classes, int64_t want
 inline std::vector<ClassScore> class_scores(const Network& net, const wn::VerifierBatch& batch) {
   const c10::InferenceMode guard;
   const int64_t channels = net.convs[0].conv.weight.size(1);
-  const at::Tensor samples = torch_view(batch.samples_raw()).cpu();
+  const at::Tensor samples = wn::torch_view(batch.samples_raw()).cpu();
   if (samples.dim() != 4 || samples.size(1) != channels) {
     throw wn::Error(WN_E_INVALID_ARGUMENT, "found samples " + wn::describe(batch.samples_raw()) +
                                                ", the classifier expects [n, " +
