@@ -375,7 +375,7 @@ struct ProposalBridge {
             .ctx = this,
             .noise =
                 [](void* ctx, const wn_noise_recipe* recipe) {
-                  return fenced(ctx, [&](ProposalSink& s) { return s.noise(*recipe), WN_OK; });
+                  return fenced(ctx, [&](ProposalSink& s) { return s.noise(*recipe); });
                 },
             .candidate =
                 [](void* ctx, const wn_candidate* candidate) {

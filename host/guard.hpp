@@ -133,7 +133,7 @@ class Verifier {
 class ProposalSink {
  public:
   virtual ~ProposalSink() = default;
-  virtual void noise(const wn_noise_recipe& recipe) = 0;
+  virtual wn_status noise(const wn_noise_recipe& recipe) = 0;  // OK or UNIMPLEMENTED
   virtual wn_status candidate(const wn_candidate& candidate) = 0;
   virtual double cost(std::span<const wn_candidate* const> candidates) = 0;
   virtual double left() = 0;

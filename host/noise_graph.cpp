@@ -86,10 +86,8 @@ void copy_tensor(const wn_noise_recipe& r, std::uint64_t elements, Noise& noise)
 
 const Noise& NoiseGraph::push(const wn_noise_recipe& r) {
   if (r.id <= last_id_) refuse(r.id, fmt::format("ids must grow, the last one was {}", last_id_));
-  if (r.op == WN_NOISE_GRADIENT)
-    throw Error(Exit::kPlugin,
-                fmt::format("noise {}: GRADIENT is unimplemented in this host", r.id));
-  if (r.op > WN_NOISE_SPLICE) refuse(r.id, fmt::format("unknown operation {}", r.op));
+  if (r.op > WN_NOISE_SPLICE || r.op == WN_NOISE_GRADIENT)
+    refuse(r.id, fmt::format("unknown operation {}", r.op));
   check_numbers(r);
   Node node;
   node.noise.op = r.op;

@@ -122,8 +122,11 @@ Asked Task::ask(const Expired& expired) {
   return asked_;
 }
 
-void Task::noise(const wn_noise_recipe& recipe) {
+wn_status Task::noise(const wn_noise_recipe& recipe) {
+  // The path through the sampler's vjp is not walked yet; a search may do without, or give up.
+  if (recipe.op == WN_NOISE_GRADIENT) return WN_E_UNIMPLEMENTED;
   asked_.noises.push_back(noises_.push(recipe).id);
+  return WN_OK;
 }
 
 std::uint64_t Task::original(std::uint64_t id) const {

@@ -148,7 +148,7 @@ class Task final : public ProposalSink {
   std::uint64_t winner() const { return winner_; }
 
   // ProposalSink
-  void noise(const wn_noise_recipe& recipe) override;
+  wn_status noise(const wn_noise_recipe& recipe) override;
   wn_status candidate(const wn_candidate& candidate) override;
   double cost(std::span<const wn_candidate* const> candidates) override;
   double left() override;

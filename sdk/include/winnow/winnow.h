@@ -445,7 +445,7 @@ typedef struct wn_proposals { /* GROWABLE; a host object, valid during ask; copi
   uint32_t reserved0;
   void* ctx;
   /* Adds a noise to the task's graph. It stays pushed when the candidate that uses it is refused.
-   */
+   * OK | WN_E_UNIMPLEMENTED: this host does not know the operation; nothing was added. */
   wn_status(WN_CALL* noise)(void* ctx, const wn_noise_recipe*);
   /* OK | WN_BUDGET | WN_E_RESOURCE_EXHAUSTED: max_n reached, return OK and go on at the next ask |
    * an error of the caller */
