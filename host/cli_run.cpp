@@ -177,10 +177,11 @@ MeanScores mean_scores(const ordered_json& summary, const std::string& verifier)
 
 std::string run_text(const RunConfig& config, const fs::path& directory,
                      const RunOutcome& outcome) {
-  if (outcome.was_finished)
-    return fmt::format("{} was finished before; nothing was done\n", directory.string());
   if (outcome.summary.is_null()) return "";
-  std::string text = config.name + "\n" + costs_table(config, outcome) + "\n";
+  std::string text;
+  if (outcome.was_finished)
+    text = fmt::format("{} was finished before; nothing was done\n\n", directory.string());
+  text += config.name + "\n" + costs_table(config, outcome) + "\n";
   text += scores_table(config, outcome.summary);
   std::vector<std::vector<std::string>> files;
   if (has_gallery(outcome.summary))

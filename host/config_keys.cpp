@@ -80,9 +80,14 @@ ConfigSection budget_section() {
       false,
       false,
       false,
-      {described(at_least(key("nfe", WN_OPT_I64, "Denoiser evaluations of each task's search."), 1),
-                 "no cap"),
-       described(at_least(key("candidates", WN_OPT_I64, "Candidates of each task."), 1), "no cap"),
+      {described(
+           at_most(
+               at_least(key("nfe", WN_OPT_I64, "Denoiser evaluations of each task's search."), 1),
+               1e12),
+           "no cap"),
+       described(
+           at_most(at_least(key("candidates", WN_OPT_I64, "Candidates of each task."), 1), 1e12),
+           "no cap"),
        described(
            above(key("seconds", WN_OPT_F64, "Seconds of the whole run, over all its parts."), 0),
            "no cap")}};
@@ -116,22 +121,24 @@ ConfigSection plugin_section(const std::string& name, const std::string& help) {
 }
 
 ConfigSection verifier_section() {
-  return {"verifier",
-          "One table for each verifier; all other keys are options of the plugin. A file's list of "
-          "verifiers replaces that of the files it includes.",
-          true,
-          true,
-          true,
-          {plugin_key("verifier"),
-           described(key("name", WN_OPT_STR,
-                         "Name in reports and overrides, unique: letters, digits, `_`, `.` and "
-                         "`-`, at most 64."),
-                     "the last part of the plugin's id"),
-           above(with_default(key("weight", WN_OPT_F64, "Weight in the selection."), 1.0), 0),
-           one_of(with_default(key("role", WN_OPT_STR, "What its scores are for."),
-                               std::string("select")),
-                  {{"select", "the search and the final choice use them"},
-                   {"report", "held out: reported, never selected on"}})}};
+  return {
+      "verifier",
+      "One table for each verifier; all other keys are options of the plugin. A file's list of "
+      "verifiers replaces that of the files it includes.",
+      true,
+      true,
+      true,
+      {plugin_key("verifier"),
+       described(key("name", WN_OPT_STR,
+                     "Name in reports and overrides, unique: letters, digits, `_`, `.` and "
+                     "`-`, at most 64."),
+                 "the last part of the plugin's id"),
+       at_most(above(with_default(key("weight", WN_OPT_F64, "Weight in the selection."), 1.0), 0),
+               1e9),
+       one_of(
+           with_default(key("role", WN_OPT_STR, "What its scores are for."), std::string("select")),
+           {{"select", "the search and the final choice use them"},
+            {"report", "held out: reported, never selected on"}})}};
 }
 
 ConfigSection selection_section() {

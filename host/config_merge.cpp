@@ -302,7 +302,8 @@ std::optional<toml::table> merge_config(const fs::path& file,
   std::optional<toml::table> root = Includes(diagnostics).read(file, {file.string()});
   // Overrides are parsed also when the file was not, so that all mistakes are shown at once.
   Overrides over(diagnostics);
-  if (!over.parse_all(overrides) || !root) return std::nullopt;
+  over.parse_all(overrides);
+  if (!root) return std::nullopt;
   over.apply(*root);
   return root;
 }

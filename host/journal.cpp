@@ -48,16 +48,17 @@ class Window {
   std::string_view at(std::uint64_t offset, std::size_t n) {
     if (offset >= size_) return {};
     n = static_cast<std::size_t>(std::min<std::uint64_t>(n, size_ - offset));
-    if (offset < start_ || offset + n > start_ + buffer_.size()) fill(offset);
+    if (offset < start_ || offset + n > start_ + buffer_.size()) fill(offset, n);
     const std::string_view view = buffer_;
     return view.substr(static_cast<std::size_t>(offset - start_), n);
   }
 
  private:
-  void fill(std::uint64_t offset) {
+  void fill(std::uint64_t offset, std::size_t wanted) {
+    constexpr std::size_t kReadAhead = 2u << 20;
     start_ = offset;
     buffer_.resize(static_cast<std::size_t>(
-        std::min<std::uint64_t>(2 * (kHeader + kMaxRecordBytes), size_ - offset)));
+        std::min<std::uint64_t>(std::max(kReadAhead, wanted), size_ - offset)));
     std::size_t have = 0;
     while (have < buffer_.size()) {
       const ssize_t n = ::pread(file_.fd(), buffer_.data() + have, buffer_.size() - have,

@@ -12,7 +12,8 @@
 
 namespace winnow {
 
-inline constexpr std::uint32_t kMaxRecordBytes = 1u << 20;  // of one payload
+// Of one payload. An ask may hold explicit noise tensors, so this is large.
+inline constexpr std::uint32_t kMaxRecordBytes = 64u << 20;
 
 // Not thread-safe. The destructor drops what was not committed.
 class Journal {

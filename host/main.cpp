@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   setenv("OMP_WAIT_POLICY", "PASSIVE", /*overwrite=*/0);
   // A reader that went away must not end a run of hours.
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error like a full disk, not the end
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   return winnow::run_cli(arguments, {install, &stop, &first_signal}, std::cout, std::cerr);
 }

@@ -198,8 +198,11 @@ Plan plan_run(const RunConfig& config, Assembly& assembly, bool measure) {
                       2 * batch * 4 * (info.latent_elements + info.sample_elements);
   const std::uint64_t kept =
       config.keep == Keep::kAll ? plan.ledger.decoded + 2 * plan.tasks : 2 * plan.tasks;
-  plan.disk_bytes =
-      kept * (info.sample_elements + kPngOverhead) + plan.ledger.candidates * kRecordBytes;
+  // In double: caps may be as large as 10^12 candidates a task.
+  const double disk =
+      static_cast<double>(kept) * static_cast<double>(info.sample_elements + kPngOverhead) +
+      static_cast<double>(plan.ledger.candidates) * kRecordBytes;
+  plan.disk_bytes = static_cast<std::uint64_t>(std::min(disk, 1e18));
   if (measure) {
     const BatchTimes times = measure_batch(config, assembly);
     const auto b = static_cast<double>(batch);

@@ -65,6 +65,11 @@ std::string why_not_interfaces(const PluginManifest& plugin, const HostFacts& fa
   return "";
 }
 
+bool is_file(const fs::path& path) {
+  std::error_code none;  // what may not be looked at cannot be loaded either
+  return fs::is_regular_file(path, none);
+}
+
 // Chooses the first variant that fits and whose library is there; else says why none does.
 std::string choose_variant(FoundPlugin& found, const HostFacts& facts) {
   const auto& variants = found.package->variants;
@@ -72,7 +77,7 @@ std::string choose_variant(FoundPlugin& found, const HostFacts& facts) {
   for (std::size_t i = 0; i < variants.size(); ++i) {
     found.variant_index = i;
     std::string reason = why_not(variants[i], facts);
-    if (reason.empty() && !fs::is_regular_file(found.library())) reason = "is missing";
+    if (reason.empty() && !is_file(found.library())) reason = "is missing";
     if (reason.empty()) return "";
     reasons +=
         fmt::format("{}{} {}", reasons.empty() ? "" : "; ", variants[i].file.string(), reason);
@@ -97,7 +102,8 @@ class Scan {
     const fs::path directory = entry.directory.filename() == kManifestName
                                    ? entry.directory.parent_path()
                                    : entry.directory;
-    if (fs::exists(directory / kManifestName)) return read_package(directory, entry);
+    std::error_code none;  // a folder that may not be searched is like one that is not there
+    if (fs::exists(directory / kManifestName, none)) return read_package(directory, entry);
     std::error_code failed;
     std::vector<fs::path> children;
     for (fs::directory_iterator at(directory, failed), end; !failed && at != end;
@@ -108,7 +114,7 @@ class Scan {
     std::sort(children.begin(), children.end());  // the order of a directory is not stable
     bool any = false;
     for (const auto& child : children) {
-      if (fs::is_symlink(child) && !fs::exists(child))
+      if (fs::is_symlink(child, none) && !fs::exists(child, none))
         refuse(child, entry, "is a symbolic link to nothing");
       else if (fs::exists(child / kManifestName, failed))
         read_package(child, entry), any = true;

@@ -42,9 +42,10 @@ class DirectoryOutput final : public EngineOutput {
   std::vector<std::int64_t> shape_;
 };
 
+// Discarded (as JSON says it) when the file is missing or damaged.
 Json read_json(const fs::path& file) {
   std::ifstream in(file);
-  return Json::parse(in);
+  return Json::parse(in, nullptr, /*allow_exceptions=*/false);
 }
 
 Effort effort_of(const Engine& engine, Assembly& assembly, std::uint32_t parts) {
@@ -112,6 +113,7 @@ RunOutcome execute_run(const RunRequest& request) {
     outcome.was_finished = true;
     outcome.summary = read_json(directory->path() / "summary.json");
     outcome.effort = read_json(directory->path() / "execution.json");
+    if (!fs::exists(directory->path() / "gallery.png")) write_gallery(*directory, outcome.summary);
     return outcome;
   }
 

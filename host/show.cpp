@@ -1,10 +1,12 @@
 // show.cpp: one candidate made again from its recipe (show_candidate of run.hpp).
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <cmath>
 #include <fstream>
 
 #include "host/assembly.hpp"
+#include "host/disk.hpp"
 #include "host/engine.hpp"
 #include "host/run.hpp"
 #include "host/run_directory.hpp"
@@ -127,6 +129,10 @@ Shown show_candidate(const RunConfig& config, const Registry& registry, const fs
   if (task >= config.tasks.size())
     throw Error(Exit::kUsage, fmt::format("task {} is not there; the run has tasks 0 to {}", task,
                                           config.tasks.size() - 1));
+  if (!png.empty() && png.lexically_normal().parent_path() == directory.lexically_normal())
+    throw Error(Exit::kUsage, fmt::format("{} lies in the run directory; give another place for "
+                                          "the picture",
+                                          png.string()));
   if (candidate == 0) candidate = best_of(directory, task);
   std::string notice;
   History history(/*keep_finished=*/true);
@@ -161,9 +167,8 @@ Shown show_candidate(const RunConfig& config, const Registry& registry, const fs
     const Image image =
         image_of_sample(samples.item(row).data(), static_cast<std::uint32_t>(shape[0]),
                         static_cast<std::uint32_t>(shape[1]), static_cast<std::uint32_t>(shape[2]));
-    std::ofstream out(png, std::ios::binary);
-    out << encode_png(image, shown.recipe.dump());
-    if (!out.flush()) throw Error(Exit::kUsage, fmt::format("cannot write {}", png.string()));
+    const disk::File out = disk::open(png, O_WRONLY | O_CREAT | O_TRUNC);
+    disk::write_at(out, encode_png(image, shown.recipe.dump()), 0, png);
     shown.file = png;
   });
   shown.hash_equal = shown.hash == shown.journal_hash;

@@ -134,6 +134,7 @@ class Sit {
 
   void init(const wn::SamplerBatch& batch) {
     const c10::InferenceMode guard;
+    labels(batch);  // items of a class that the network does not know fail here, before any step
     batch.initial_noise(batch.latents_raw());
     clear_evaluations(batch);
   }

@@ -135,5 +135,6 @@ TEST_CASE("damaged weights are one clear sentence before anything is made", "[si
   CHECK_THROWS_WITH(sit.run("huge", {"sampler.weights=\"" + path + "\""}),
                     Catch::Contains("huge.safetensors") && Catch::Contains("header"));
   CHECK_FALSE(std::filesystem::exists(sit.folder / "huge"));
-  CHECK_THROWS_WITH(sit.run("class", {"tasks.classes=[10]"}), Catch::Contains("10"));
+  CHECK_THROWS_WITH(sit.run("class", {"tasks.classes=[10]"}), Catch::Contains("class 10"));
+  CHECK_FALSE(std::filesystem::exists(sit.folder / "class"));
 }
