@@ -10,6 +10,7 @@
 #include <set>
 #include <tuple>
 
+#include "host/noise.hpp"
 #include "host/sha256.hpp"
 
 namespace winnow {
@@ -33,7 +34,9 @@ Assembly::Assembly(const RunConfig& config, const Registry& registry,
   sampler_ = std::make_unique<Sampler>(instance(PluginKind::kSampler, config.sampler));
   const SamplerInfo& info = sampler_->info(WN_PROFILE_FINAL);
   batch_ = config.execution.batch ? config.execution.batch : info.preferred_batch;
-  if (info.max_batch) batch_ = std::min(batch_, info.max_batch);
+  for (std::uint32_t profile : {WN_PROFILE_FINAL, WN_PROFILE_SEARCH})
+    if (const std::uint32_t most = sampler_->info(profile).max_batch)
+      batch_ = std::min(batch_, most);
   batch_ = std::clamp(batch_, 1u, kMaxBatch);
 
   std::vector<std::unique_ptr<Verifier>> verifiers;
@@ -95,11 +98,11 @@ void Assembly::check_fit() const {
 
 namespace {
 
-// Conditions are judged without noise.
-class Silence final : public NoiseSource {
+// Noise of no task, for conditions that are only judged.
+class AnyNoise final : public NoiseSource {
  public:
-  void normal(std::uint64_t, std::uint32_t, std::span<float> out) override {
-    std::ranges::fill(out, 0.0f);
+  void normal(std::uint64_t, std::uint32_t position, std::span<float> out) override {
+    fill_normal({.seed = 0, .stream = 0, .domain = 254}, position, 0, out);
   }
 };
 
@@ -114,7 +117,7 @@ void Assembly::check_conditions() {
     const std::int64_t shape[] = {static_cast<std::int64_t>(info.carry_elements)};
     carry = Tensor(1, shape);
   }
-  Silence silence;
+  AnyNoise noise;
   for (std::size_t t = 0; t < config_.tasks.size() && seen.size() < kMostConditions; ++t) {
     const TaskSpec& spec = config_.tasks[t];
     if (!seen.emplace(spec.class_id, spec.prompt, spec.image.string()).second) continue;
@@ -128,15 +131,9 @@ void Assembly::check_conditions() {
     batch.stochasticity = {0.0};
     batch.noise = {0};
     batch.position = {0};
-    std::string refused;
-    try {
-      const ItemFailures failures = sampler_->init(batch, silence);
-      if (failures[0].status != WN_OK) refused = sampler_->id() + ": " + failures[0].text;
-    } catch (const Error& error) {
-      refused = error.what();
-    }
-    if (!refused.empty())
-      throw Error(Exit::kUsage, fmt::format("task {} cannot be made: {}", t, refused));
+    const ItemFailure failure = sampler_->init(batch, noise)[0];
+    if (failure.status == WN_E_INVALID_ARGUMENT || failure.status == WN_E_NOT_FOUND)
+      throw Error(Exit::kUsage, fmt::format("task {} cannot be made: {}", t, failure.text));
   }
 }
 

@@ -76,7 +76,14 @@ void Engine::commit_if_due(bool now) {
   dirty_ = false;
 }
 
-bool Engine::run() {
+bool Engine::run() try {
+  return loop();
+} catch (const Stopped&) {  // a plugin gave its call up because we asked for it
+  commit_if_due(true);
+  return false;
+}
+
+bool Engine::loop() {
   const std::size_t in_flight = std::size_t{2} * settings_.batch;
   std::vector<std::unique_ptr<Walk>> finished;
   for (;;) {
@@ -140,19 +147,26 @@ void Engine::admit() {
 }
 
 void Engine::advance(Live& live) {
+  constexpr int kTellsInARow = 64;  // then others have their turn, and a stop is noticed
   Task& task = *live.task;
-  for (;;) {
+  for (int tells = 0;;) {
+    if (live.finishing) return;
     if (task.round_complete()) {
       task.tell();
       if (task.winner() != live.winner) {
         live.winner = task.winner();
         live.winner_latent = cache_.get({task.index(), live.winner});
       }
+      ++tells;
     }
-    if (task.done()) return begin_final(live);
+    if (task.done()) {
+      live.finishing = true;
+      return begin_final(live);
+    }
     if (!task.wants_ask()) return;
     // A huge round is taken in bites, so that what waits stays small.
-    if (ready_.size() > std::size_t{8} * settings_.batch + 2 * frame_.max_n) {
+    if (tells >= kTellsInARow ||
+        ready_.size() > std::size_t{8} * settings_.batch + 2 * frame_.max_n) {
       turns_.push_back(task.index());
       return;
     }
@@ -242,18 +256,18 @@ void Engine::aim_at_final(Walk& walk, const Candidate& c, const FinalPlan& plan)
   walk.wants_sample = true;
   walk.stop_time = 0;
   walk.leg = nullptr;
-  walk.jitter = 0;
   walk.stage = Stage::kDecode;
   if (plan.mode == FinalMode::kRegenerate) {
     walk.profile = WN_PROFILE_FINAL;
     walk.noise = plan.noise;
     walk.first_position = 1;
-    walk.leg = &frame_.legs.get(WN_PROFILE_FINAL, 1.0, 0.0, walk.stochasticity, 0);
+    walk.stochasticity = plan.stochasticity;
+    walk.leg = frame_.legs.get(WN_PROFILE_FINAL, 1.0, 0.0, plan.stochasticity, 0);
     walk.stage = Stage::kInit;
   } else if (plan.mode == FinalMode::kComplete) {
     walk.stochasticity = 0;
     walk.first_position = c.last_position + 1;
-    walk.leg = &frame_.legs.get(c.profile, c.stop_time, 0.0, 0.0, 0);
+    walk.leg = frame_.legs.get(c.profile, c.stop_time, 0.0, 0.0, 0);
     walk.stage = Stage::kStep;
   }
 }
@@ -265,6 +279,7 @@ void Engine::start(Job& job) {
   auto walk = walk_of(c, task, frame_);
   walk->purpose = job.purpose;
   if (job.base) walk->latent = *job.base;
+  if (c.op == WN_CAND_JITTER && job.purpose != Purpose::kFinal) apply_jitter(*walk);
   if (job.purpose == Purpose::kFinal) {
     aim_at_final(*walk, c, job.live->plan);
     walker_.add(std::move(walk));

@@ -80,6 +80,7 @@ class Engine {
   struct Live;  // a task and its books
   struct Job;   // a walk that waits for its parent's latent
 
+  bool loop();
   void admit();
   void advance(Live& live);
   void ask(Live& live);

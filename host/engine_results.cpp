@@ -130,13 +130,8 @@ void Engine::candidate_over(Live& live, Walk& walk) {
 }
 
 void Engine::fail_candidate(Live& live, std::uint64_t id, const std::string& why) {
-  constexpr std::size_t kShown = 8;
-  for (std::uint64_t failed : live.task->fail(id, why)) {
+  for (std::uint64_t failed : live.task->fail(id, why))
     waiting_.erase({live.task->index(), failed});
-    if (live.failures.size() < kShown)
-      live.failures.push_back(
-          {{"candidate", failed}, {"why", live.task->candidate(failed).failure}});
-  }
   if (live.task->round_complete()) turns_.push_back(live.task->index());
 }
 
@@ -203,7 +198,8 @@ void Engine::close(Live& live, Json entry) {
     first["sample"] = live.first_file;
     entry["first"] = first;
   }
-  if (!live.failures.empty()) entry["failures"] = live.failures;
+  for (const auto& [candidate, why] : task.failures())
+    entry["failures"].push_back({{"candidate", candidate}, {"why", why}});
   live.ledger.search_nfe = task.spent_nfe();
   live.ledger.candidates = task.accepted();
   live.ledger.failed_candidates = task.failed();

@@ -17,10 +17,10 @@ struct Engine::Live {
   std::deque<std::string> expected_asks;                // from the journal
   std::unordered_map<std::uint64_t, DoneRecord> known;  // results from the journal
   std::string first_file, first_hash;
+  bool finishing = false;  // its final sample is being made
   LatentPtr winner_latent;
   std::uint64_t winner = 0;  // whose latent is pinned
   FinalPlan plan;
-  nlohmann::ordered_json failures = nlohmann::ordered_json::array();  // the first few
 };
 
 struct Engine::Job {

@@ -55,12 +55,19 @@ class Stopwatch {
   Clock::time_point start_;
 };
 
+void throw_if_stopped(const HostServices& services, wn_status status) {
+  if ((status == WN_E_CANCELLED || status == WN_E_DEADLINE) && services.should_stop() != WN_OK)
+    throw Stopped();
+}
+
 ItemFailures failures_of(std::span<const wn_status> status, const ErrorSink& errors) {
   ItemFailures failures(status.size());
   for (std::size_t i = 0; i < status.size(); ++i)
     if (status[i] != WN_OK) failures[i] = {status[i], blame(status[i], errors.item_text(i))};
   return failures;
 }
+
+bool is_cost(double number) { return number >= 0 && std::isfinite(number); }
 
 bool all_finite(std::span<const float> values) {
   return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
@@ -137,6 +144,7 @@ PluginInstance::~PluginInstance() {
 }
 
 void PluginInstance::fail(const char* function, wn_status status, const std::string& text) const {
+  throw_if_stopped(services_, status);
   throw Error(Exit::kPlugin,
               fmt::format("{} {}: {} failed: {}", id_, version_, function, blame(status, text)));
 }
@@ -198,6 +206,11 @@ Sampler::Sampler(std::unique_ptr<PluginInstance> instance)
     info.preview_credit = raw.preview_credit;
     info.backward_nfe = raw.backward_nfe;
     info.network_passes = raw.network_passes;
+    for (double number :
+         {info.preview_nfe, info.preview_credit, info.backward_nfe, info.network_passes})
+      if (!is_cost(number)) bad(fmt::format("a cost of {}", number));
+    for (double scale : info.noise_scale)
+      if (!is_cost(scale)) bad(fmt::format("a noise scale of {}", scale));
     info.nfe = leg(profile, 1.0, 0.0, 0.0, 0).nfe;
     if (info.nfe.size() != raw.n_steps)
       bad(fmt::format("its leg from 1 to 0 has {} steps, its schedule {}", info.nfe.size(),
@@ -236,6 +249,12 @@ Leg Sampler::leg(std::uint32_t profile, double from, double to, double stochasti
       instance_->fail("leg", WN_E_INTERNAL,
                       fmt::format("asked from {} to {}, got {} to {}", from, to, leg.times.front(),
                                   leg.times.back()));
+    if (!std::ranges::all_of(leg.nfe, is_cost) ||
+        std::ranges::adjacent_find(leg.times, std::less_equal<>()) != leg.times.end())
+      instance_->fail("leg", WN_E_INTERNAL,
+                      fmt::format("the leg from {} to {} has a cost below 0 or times that do not "
+                                  "fall",
+                                  from, to));
     return leg;
   }
 }
@@ -266,7 +285,11 @@ ItemFailures Sampler::call(
   const wn_status result = body(context.table(), &raw, status.data());
   instance_->services().set_noise_source(nullptr);
   if (result != WN_OK) instance_->fail(name, result, context.errors().text());
-  return failures_of(status, context.errors());
+  for (wn_status item : status) throw_if_stopped(instance_->services(), item);
+  ItemFailures failures = failures_of(status, context.errors());
+  for (ItemFailure& failure : failures)
+    if (failure.status != WN_OK) failure.text = id() + ": " + failure.text;
+  return failures;
 }
 
 ItemFailures Sampler::init(SamplerBatch& batch, NoiseSource& noise) {
@@ -338,6 +361,7 @@ ItemFailures Verifier::score(const Tensor& samples, std::span<const wn_condition
   const wn_status result =
       table_->score(instance_->get(), context.table(), &batch, scores.data(), status.data());
   if (result != WN_OK) instance_->fail("score", result, context.errors().text());
+  for (wn_status item : status) throw_if_stopped(instance_->services(), item);
   ItemFailures failures = failures_of(status, context.errors());
   for (std::size_t i = 0; i < n; ++i)
     if (failures[i].status == WN_OK &&

@@ -2,6 +2,7 @@
 // finite numbers, and turns every failure into one sentence that names the plugin.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -14,6 +15,13 @@
 #include "host/tensor.hpp"
 
 namespace winnow {
+
+// Thrown instead of Error when a plugin gave its call up because the run was asked to stop: not a
+// failure.
+class Stopped : public std::exception {
+ public:
+  const char* what() const noexcept override { return "stopped on request"; }
+};
 
 // Per item of a batch: an empty text means success.
 struct ItemFailure {

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "host/noise.hpp"
+#include "host/text.hpp"
 
 namespace winnow {
 namespace {
@@ -18,7 +19,10 @@ constexpr std::size_t kMaxItems = 1 << 16;    // with a text, per call
 
 std::string clipped(const char* text, std::uint64_t size) {
   if (!text) return {};
-  return std::string(text, std::min(size, kMaxText));
+  std::string clip(text, std::min(size, kMaxText));
+  // What is not UTF-8 would break the journal and the summary, which are JSON.
+  for (std::size_t bad; (bad = first_bad_utf8(clip)) < clip.size();) clip[bad] = '?';
+  return clip;
 }
 
 const PluginHost& plugin_host(const wn_host* host) {
@@ -149,6 +153,7 @@ const void* get_interface(const wn_host*, const char* id) {
 }
 
 void set_text(std::string& into, const char* text, std::uint64_t size) {
+  if (into.size() >= kMaxText) return;
   if (!into.empty()) into += "; ";
   into += clipped(text, size);
 }

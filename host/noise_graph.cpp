@@ -78,6 +78,8 @@ void copy_tensor(const wn_noise_recipe& r, std::uint64_t elements, Noise& noise)
     refuse(r.id, fmt::format("the tensor has {} elements, a latent has {}", count, elements));
   const auto* data =
       reinterpret_cast<const float*>(static_cast<const char*>(t->data) + t->byte_offset);
+  if (!std::all_of(data, data + count, [](float v) { return std::isfinite(v); }))
+    refuse(r.id, "the tensor is not finite");
   noise.tensor.assign(data, data + count);
   noise.position = r.position;
 }
@@ -173,6 +175,8 @@ NoiseGraph::Values NoiseGraph::make(const Noise& noise, std::uint32_t position,
 void NoiseGraph::evaluate(std::uint64_t id, std::uint32_t position, std::span<float> out) {
   if (position >= kMaxPosition) refuse(id, fmt::format("position {} is too large", position));
   if (!has(id)) refuse(id, "it is not there (was its candidate forgotten?)");
+  if (out.size() != elements_)
+    refuse(id, fmt::format("{} elements asked for, a latent has {}", out.size(), elements_));
   const Noise& wanted = at(id);
   if (wanted.op == WN_NOISE_FRESH) return fill_normal(wanted.at, position, 0, out);
 

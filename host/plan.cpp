@@ -33,8 +33,8 @@ Pretended pretend(const RunConfig& config, Assembly& assembly) {
   Pretended result;
   Task task(0, config.tasks.front(), assembly.make_search(), assembly.frame());
   const ScoreTable zero = zero_scores(assembly.scorer());
-  while (!task.done()) {
-    if (task.accepted() >= kMaxPretended) {
+  for (std::uint64_t asks = 0; !task.done(); ++asks) {
+    if (task.accepted() >= kMaxPretended || asks >= kMaxPretended) {
       result.ended = false;
       return result;
     }
@@ -132,7 +132,8 @@ BatchTimes measure_batch(const RunConfig& config, Assembly& assembly) {
   fresh.id = 1u << 30;  // beyond what the search may have pushed
   task.noises().push(fresh);
   const SamplerInfo& info = assembly.sampler().info(WN_PROFILE_SEARCH);
-  const Leg leg = assembly.sampler().leg(WN_PROFILE_SEARCH, 1.0, info.times[1], 0.0, 0);
+  const auto leg = std::make_shared<const Leg>(
+      assembly.sampler().leg(WN_PROFILE_SEARCH, 1.0, info.times[1], 0.0, 0));
   BatchTimes best;
   for (int repeat = 0; repeat < 3; ++repeat) {  // the first one warms up
     Walker walker(assembly.sampler(), assembly.batch(), config.deterministic);
@@ -141,7 +142,7 @@ BatchTimes measure_batch(const RunConfig& config, Assembly& assembly) {
       walk->task = &task;
       walk->profile = WN_PROFILE_SEARCH;
       walk->noise = fresh.id;
-      walk->leg = &leg;
+      walk->leg = leg;
       walk->wants_sample = true;
       walk->stage = Stage::kInit;
       walker.add(std::move(walk));
@@ -159,7 +160,7 @@ BatchTimes measure_batch(const RunConfig& config, Assembly& assembly) {
       exhibits[i].by_report = false;
     }
     assembly.scorer().judge(*batch.samples, exhibits);
-    best = {std::chrono::duration<double>(stepped - start).count() / std::max(1.0, leg.nfe[0]),
+    best = {std::chrono::duration<double>(stepped - start).count() / std::max(1.0, leg->nfe[0]),
             std::chrono::duration<double>(Clock::now() - stepped).count()};
   }
   return best;

@@ -70,17 +70,24 @@ class Maker {
   void make(std::uint64_t id, Look look) {
     const Candidate& c = task_.candidate(id);
     auto walk = walk_of(c, task_, assembly_.frame());
-    if (c.parent) walk->latent = latent_of(c.parent);
+    begin(*walk, c);
     walk->wants_preview = c.scored && c.stop_time > 0;
     walk->wants_sample = c.scored && c.stop_time == 0;
+    if (walk->stage == Stage::kDone)
+      walk->stage = walk->wants_preview ? Stage::kPreview : Stage::kDecode;
     run(std::move(walk), look);
   }
 
  private:
+  void begin(Walk& walk, const Candidate& c) {
+    if (c.parent) walk.latent = latent_of(c.parent);
+    if (c.op == WN_CAND_JITTER) apply_jitter(walk);
+  }
+
   Latent latent_of(std::uint64_t id) {
     const Candidate& c = task_.candidate(id);
     auto walk = walk_of(c, task_, assembly_.frame());
-    if (c.parent) walk->latent = latent_of(c.parent);
+    begin(*walk, c);
     return run(std::move(walk), [](const Tensor&, std::size_t) {});
   }
 
@@ -143,6 +150,9 @@ Shown show_candidate(const RunConfig& config, const Registry& registry, const fs
   auto& done = history.done[task];
   if (!replay.until(candidate, history.asks[task], done))
     throw Error(Exit::kUsage, fmt::format("task {} has no candidate {}", task, candidate));
+  candidate = replay.task().original(candidate);
+  if (!done.contains(candidate))
+    throw Error(Exit::kUsage, fmt::format("candidate {} has no result yet", candidate));
   if (!replay.task().candidate(candidate).scored)
     throw Error(Exit::kUsage, fmt::format("candidate {} was never scored, so it has no sample to "
                                           "compare",

@@ -4,10 +4,12 @@
 #include "host/task.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "host/png.hpp"
 
@@ -17,6 +19,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::uint32_t kMaxLegSteps = 100'000;
 constexpr std::uint32_t kMaxEmptyAsks = 1000;
+constexpr std::size_t kShownFailures = 8;
 
 [[noreturn]] void refuse(std::uint64_t id, const std::string& why) {
   throw Error(Exit::kPlugin, fmt::format("candidate {}: {}", id, why));
@@ -53,12 +56,16 @@ Condition::Condition(const TaskSpec& spec, std::uint64_t task) : prompt(spec.pro
   table.tensors = &named;
 }
 
-const Leg& LegTable::get(std::uint32_t profile, double from, double to, double stochasticity,
-                         std::uint32_t steps) {
+LegPtr LegTable::get(std::uint32_t profile, double from, double to, double stochasticity,
+                     std::uint32_t steps) {
+  constexpr std::size_t kMostRemembered = 4096;
   const auto key = std::make_tuple(profile, from, to, stochasticity, steps);
-  const auto found = legs_.find(key);
-  if (found != legs_.end()) return found->second;
-  return legs_.emplace(key, sampler_.leg(profile, from, to, stochasticity, steps)).first->second;
+  if (const auto found = legs_.find(key); found != legs_.end()) return found->second;
+  if (legs_.size() >= kMostRemembered) legs_.clear();
+  const auto leg =
+      std::make_shared<const Leg>(sampler_.leg(profile, from, to, stochasticity, steps));
+  legs_.emplace(key, leg);
+  return leg;
 }
 
 Task::Task(std::uint64_t index, const TaskSpec& spec, std::unique_ptr<Search> search, Frame& frame)
@@ -144,9 +151,9 @@ Candidate Task::checked(const wn_candidate& r, const Lookup& parent_of, bool quo
   if (r.score > 1) refuse(r.id, fmt::format("unknown score {}", r.score));
   if (!(r.stop_time >= 0 && r.stop_time <= 1))
     refuse(r.id, fmt::format("stop time {} is outside [0, 1]", r.stop_time));
-  if (!std::isfinite(r.s) || !std::isfinite(r.stochasticity) ||
+  if (!std::isfinite(r.s) || !std::isfinite(r.from_time) || !std::isfinite(r.stochasticity) ||
       (r.stochasticity < 0 && r.stochasticity != -1))
-    refuse(r.id, "s or stochasticity is no valid number");
+    refuse(r.id, "s, from_time or stochasticity is no valid number");
   if (r.leg_steps > kMaxLegSteps) refuse(r.id, fmt::format("a leg of {} steps", r.leg_steps));
   Candidate c;
   c.id = r.id;
@@ -168,7 +175,6 @@ Candidate Task::checked(const wn_candidate& r, const Lookup& parent_of, bool quo
   } else {
     parent = parent_of(r.parent);
     if (!parent) refuse(r.id, fmt::format("its parent {} is not there", r.parent));
-    if (parent->forgotten) refuse(r.id, fmt::format("its parent {} was forgotten", r.parent));
     c.parent = parent->id;
   }
   if (r.op == WN_CAND_RESCORE) return c;
@@ -206,7 +212,7 @@ void Task::place(Candidate& c, const Candidate* parent) const {
   if (c.stop_time < c.start_time)
     steps = static_cast<std::uint32_t>(
         frame_.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps)
-            .nfe.size());
+            ->nfe.size());
   if (c.own_noise || !parent) {
     c.first_position = c.leg_steps || steps == 0 ? 1 : arrival_index(info.times, c.start_time);
     c.last_position = steps ? c.first_position + steps - 1 : 0;
@@ -223,8 +229,8 @@ double Task::price(const Candidate& c, const Candidate* parent) const {
   const SamplerInfo& info = frame_.sampler.info(c.profile);
   double total = 0;
   if (c.stop_time < c.start_time)
-    total +=
-        frame_.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps).total();
+    total += frame_.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps)
+                 ->total();
   if (c.previewed) total += info.preview_nfe;
   if (c.op == WN_CAND_CONTINUE && parent->previewed) total -= info.preview_credit;
   return std::max(0.0, total);
@@ -240,7 +246,8 @@ wn_status Task::candidate(const wn_candidate& recipe) {
       [&](std::uint64_t id) -> const Candidate* {
         const auto found = candidates_.find(id);
         if (found == candidates_.end()) return nullptr;
-        if (found->second.forgotten) return parent = &found->second;
+        if (found->second.forgotten)
+          refuse(recipe.id, fmt::format("its parent {} was forgotten", id));
         // A rescored candidate stands for the old one, except when it is to be judged once more.
         return parent = &candidates_.at(original(id));
       },
@@ -269,9 +276,9 @@ wn_status Task::candidate(const wn_candidate& recipe) {
   const bool orphan = parent && parent->state == CandidateState::kFailed;
   candidates_.emplace(id, std::move(c));
   if (orphan) {
-    refund_ += candidates_.at(id).nfe;
-    --open_;
     Candidate& failed = candidates_.at(id);
+    refund_ += std::exchange(failed.nfe, 0.0);
+    --open_;
     failed.state = CandidateState::kFailed;
     failed.failure = fmt::format("its parent {} failed", failed.parent);
     ++failed_;
@@ -307,7 +314,10 @@ double Task::cost(std::span<const wn_candidate* const> recipes) {
         [&](std::uint64_t id) -> const Candidate* {
           if (const auto here = provisional.find(id); here != provisional.end())
             return parent = &here->second;
-          if (!candidates_.contains(id)) return nullptr;
+          const auto found = candidates_.find(id);
+          if (found == candidates_.end()) return nullptr;
+          if (found->second.forgotten)
+            refuse(recipe->id, fmt::format("its parent {} was forgotten", id));
           return parent = &candidates_.at(original(id));
         },
         /*quote=*/true);
@@ -371,12 +381,13 @@ std::vector<std::uint64_t> Task::fail(std::uint64_t id, const std::string& why) 
   --open_;
   ++failed_;
   for (std::size_t next = 0; next < failed.size(); ++next) {
+    if (candidates_.at(failed[next]).children == 0) continue;
     for (std::uint64_t child_id : round_) {
       Candidate& child = candidates_.at(child_id);
       if (child.parent != failed[next] || child.state != CandidateState::kOpen) continue;
       child.state = CandidateState::kFailed;
       child.failure = fmt::format("its parent {} failed", child.parent);
-      refund_ += child.nfe;
+      refund_ += std::exchange(child.nfe, 0.0);
       --open_;
       ++failed_;
       failed.push_back(child_id);
@@ -431,6 +442,8 @@ void Task::tell() {
     Candidate& c = candidates_.at(round_[i]);
     c.told = true;
     const bool ok = c.state == CandidateState::kDone;
+    if (!ok && c.op != WN_CAND_RESCORE && failures_.size() < kShownFailures)
+      failures_.emplace_back(c.id, c.failure);
     if (ok && c.scored) {
       numbers[i].push_back(scores[i]);
       numbers[i].insert(numbers[i].end(), c.heads.begin(), c.heads.end());
@@ -470,40 +483,48 @@ std::optional<std::uint64_t> Task::final_choice() {
   return ids[static_cast<std::size_t>(std::ranges::max_element(judged) - judged.begin())];
 }
 
+// What the search names; where that cannot be, what the host saw itself.
+std::optional<std::uint64_t> Task::named_best() {
+  const std::vector<std::uint64_t> named = search_->best(1);
+  if (!named.empty()) {
+    const auto found = candidates_.find(named.front());
+    if (found != candidates_.end() && found->second.state == CandidateState::kDone)
+      return original(named.front());
+    spdlog::warn("{}: named candidate {} as its best, which {} (plugin misbehaving)", search_->id(),
+                 named.front(), found == candidates_.end() ? "is not there" : "failed");
+  }
+  if (winner_ && candidates_.contains(winner_)) return winner_;
+  return std::nullopt;
+}
+
 std::optional<FinalPlan> Task::final_plan() {
   std::optional<std::uint64_t> best;
   if (frame_.selection.pooled()) best = final_choice();
-  if (!best) {
-    const std::vector<std::uint64_t> named = search_->best(1);
-    if (named.empty()) return std::nullopt;
-    const auto found = candidates_.find(named.front());
-    if (found == candidates_.end() || found->second.state != CandidateState::kDone)
-      throw Error(Exit::kPlugin,
-                  fmt::format("{}: named candidate {} as its best, which {} (plugin misbehaving)",
-                              search_->id(), named.front(),
-                              found == candidates_.end() ? "is not there" : "failed"));
-    best = original(named.front());
-  }
-  FinalPlan plan{.best = *best};
+  if (!best) best = named_best();
+  if (!best) return std::nullopt;
+  FinalPlan plan;
+  plan.best = *best;
   const Candidate* c = &candidates_.at(*best);
   if (c->stop_time > 0) {
     plan.mode = FinalMode::kComplete;
-    plan.nfe = frame_.legs.get(c->profile, c->stop_time, 0.0, 0.0, 0).total();
+    plan.nfe = frame_.legs.get(c->profile, c->stop_time, 0.0, 0.0, 0)->total();
     return plan;
   }
   if (!frame_.profiles_differ) return plan;
   // Only a deterministic path that begins with noise and was never touched can be walked again on a
   // finer schedule.
-  const SamplerInfo& info = frame_.sampler.info(WN_PROFILE_FINAL);
+  const SamplerInfo& info = frame_.sampler.info(WN_PROFILE_SEARCH);
   for (;; c = &candidates_.at(c->parent)) {
-    const bool deterministic = !(info.flags & WN_F_STOCHASTIC) || c->stochasticity == -1;
+    const bool deterministic =
+        c->stochasticity == -1 || (c->stochasticity == 0 && !(info.flags & WN_F_STOCHASTIC));
     if (c->profile != WN_PROFILE_SEARCH || !deterministic || c->leg_steps) return plan;
     if (c->op == WN_CAND_START) break;
     if (c->op != WN_CAND_CONTINUE) return plan;
   }
   plan.mode = FinalMode::kRegenerate;
   plan.noise = c->noise;
-  plan.nfe = frame_.legs.get(WN_PROFILE_FINAL, 1.0, 0.0, 0.0, 0).total();
+  plan.stochasticity = c->stochasticity;
+  plan.nfe = frame_.legs.get(WN_PROFILE_FINAL, 1.0, 0.0, c->stochasticity, 0)->total();
   return plan;
 }
 

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -30,16 +31,18 @@ struct Condition {
   wn_condition table{};
 };
 
-// Legs by their arguments, asked from the sampler once each. References stay valid.
+using LegPtr = std::shared_ptr<const Leg>;
+
+// Legs by their arguments; the last few thousand are remembered.
 class LegTable {
  public:
   explicit LegTable(const Sampler& sampler) : sampler_(sampler) {}
-  const Leg& get(std::uint32_t profile, double from, double to, double stochasticity,
-                 std::uint32_t steps);
+  LegPtr get(std::uint32_t profile, double from, double to, double stochasticity,
+             std::uint32_t steps);
 
  private:
   const Sampler& sampler_;
-  std::map<std::tuple<std::uint32_t, double, double, double, std::uint32_t>, Leg> legs_;
+  std::map<std::tuple<std::uint32_t, double, double, double, std::uint32_t>, LegPtr> legs_;
 };
 
 // Scores of one sample: all heads by verifier (in the order of the config); empty: that verifier
@@ -97,6 +100,7 @@ struct FinalPlan {
   FinalMode mode = FinalMode::kAsItIs;
   std::uint64_t noise = 0;  // kRegenerate: the initial noise
   double nfe = 0;
+  double stochasticity = 0;  // kRegenerate
 };
 
 class Task final : public ProposalSink {
@@ -137,6 +141,11 @@ class Task final : public ProposalSink {
   };
   const First& first() const { return first_; }
 
+  // The first few failed candidates, in push order, with the reason.
+  const std::vector<std::pair<std::uint64_t, std::string>>& failures() const { return failures_; }
+  // The candidate that a RESCORE stands for; any other stands for itself.
+  std::uint64_t original(std::uint64_t id) const;
+
   double spent_nfe() const { return spent_nfe_; }
   std::uint64_t accepted() const { return accepted_; }
   std::uint64_t failed() const { return failed_; }
@@ -168,8 +177,8 @@ class Task final : public ProposalSink {
   void drop_if_unneeded(std::uint64_t id);
   std::vector<double> score_round();
   void note_winner(std::uint64_t id, double score);
-  std::uint64_t original(std::uint64_t id) const;
   std::optional<std::uint64_t> final_choice();
+  std::optional<std::uint64_t> named_best();
 
   std::uint64_t index_;
   Frame& frame_;
@@ -188,6 +197,7 @@ class Task final : public ProposalSink {
   std::uint32_t empty_asks_ = 0;
   double spent_nfe_ = 0, refund_ = 0, best_score_, winner_score_;
   First first_;
+  std::vector<std::pair<std::uint64_t, std::string>> failures_;
   wn_problem problem_{};
   std::unique_ptr<Search> search_;  // last: destroyed before what it borrows
 };

@@ -35,7 +35,7 @@ std::unique_ptr<Walk> walk_of(const Candidate& c, Task& task, Frame& frame) {
   walk->first_position = c.first_position;
   walk->stop_time = c.stop_time;
   if (c.stop_time < c.start_time)
-    walk->leg = &frame.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps);
+    walk->leg = frame.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps);
   if (c.op == WN_CAND_RENOISE) {
     walk->renoise_from = task.candidate(c.parent).stop_time;
     walk->renoise_to = c.from_time;
@@ -51,10 +51,19 @@ std::unique_ptr<Walk> walk_of(const Candidate& c, Task& task, Frame& frame) {
   return walk;
 }
 
+void apply_jitter(Walk& w) {
+  std::vector<float> noise(w.latent.values.size());
+  w.task->noises().evaluate(w.noise, 0, noise);
+  for (std::size_t i = 0; i < noise.size(); ++i)
+    w.latent.values[i] = static_cast<float>(w.latent.values[i] + w.jitter * noise[i]);
+  std::ranges::fill(w.latent.carry, 0.0f);
+  w.latent.has_eval = 0;
+}
+
 Walker::Walker(Sampler& sampler, std::uint32_t batch, bool fixed_shape)
     : sampler_(sampler), batch_(batch), fixed_shape_(fixed_shape) {
   const SamplerInfo& info = sampler.info(WN_PROFILE_FINAL);
-  mixed_times_ = info.flags & WN_F_MIXED_TIMES;
+  mixed_times_ = info.flags & sampler.info(WN_PROFILE_SEARCH).flags & WN_F_MIXED_TIMES;
   latents_ = Tensor(batch, info.latent_shape);
   clean_ = Tensor(batch, info.latent_shape);
   samples_ = Tensor(batch, info.sample_shape);
@@ -73,21 +82,10 @@ Walker::Key Walker::key_of(const Walk& w) const {
   return {w.stage, w.profile, 0, 0};
 }
 
-void Walker::jitter(Walk& w) {
-  std::vector<float> noise(w.latent.values.size());
-  w.task->noises().evaluate(w.noise, 0, noise);
-  for (std::size_t i = 0; i < noise.size(); ++i)
-    w.latent.values[i] = static_cast<float>(w.latent.values[i] + w.jitter * noise[i]);
-  std::ranges::fill(w.latent.carry, 0.0f);
-  w.latent.has_eval = 0;
-  w.jitter = 0;
-}
-
 void Walker::add(std::unique_ptr<Walk> walk) {
   const SamplerInfo& info = sampler_.info(walk->profile);
   walk->latent.values.resize(info.latent_elements);
   walk->latent.carry.resize(info.carry_elements);
-  if (walk->jitter != 0) jitter(*walk);
   ++in_flight_;
   enqueue(std::move(walk));
 }

@@ -29,10 +29,10 @@ struct Walk {
   double stochasticity = 0;
   std::uint64_t noise = 0;
   std::uint32_t first_position = 1;
-  const Leg* leg = nullptr;  // null: no steps
+  LegPtr leg;  // null: no steps
   std::size_t step = 0;
   double renoise_from = 0, renoise_to = 0;
-  double jitter = 0;  // s * noise_scale of JITTER; applied by the walker
+  double jitter = 0;  // s * noise_scale of JITTER
   bool wants_preview = false, wants_sample = false;
   Latent latent;
   double walked_nfe = 0;  // evaluations really made
@@ -48,6 +48,9 @@ struct Walk {
 // The walk that makes a candidate of its parent's latent (which the caller puts into `latent`),
 // without scoring it.
 std::unique_ptr<Walk> walk_of(const Candidate& candidate, Task& task, Frame& frame);
+
+// Adds JITTER's noise to the parent's latent, which is in `walk` already, and forgets its carry.
+void apply_jitter(Walk& walk);
 
 // A batch whose samples are ready to be scored; row i of `samples` belongs to walks[i].
 struct SampleBatch {
@@ -81,7 +84,6 @@ class Walker {
   ItemFailures call(Stage stage);
   void take_back(std::vector<std::unique_ptr<Walk>>& walks, Stage stage,
                  const ItemFailures& failures);
-  void jitter(Walk& walk);
 
   Sampler& sampler_;
   std::uint32_t batch_;
