@@ -1,6 +1,7 @@
 // engine_test.cpp: whole runs over the toy sampler: the same result however they are executed,
 // exact budgets, resume.
 #include <atomic>
+#include <cstring>
 #include <map>
 
 #include "tests/support/catch.hpp"
@@ -18,6 +19,7 @@ const std::map<std::string, Overrides>& searches() {
   static const std::map<std::string, Overrides> all{
       {"random", {}},
       {"zero_order", {"search={plugin=\"winnow.zero_order\", neighbours=3}"}},
+      {"every_operation", {"search={plugin=\"winnow.toy.every_operation\"}"}},
       {"paths", {"search={plugin=\"winnow.paths\", paths=2, branches=3, leg_steps=2}"}}};
   return all;
 }
@@ -45,14 +47,15 @@ TEST_CASE("recipes, scores and samples are the same for every batch size and cac
       INFO(name << ", " << rule);
       ToyRun toy;
       toy.text += "[selection]\nrule = \"" + rule + "\"\n";
-      const RunOutcome reference = toy.run("reference", with(search, {"execution.batch=16"}));
+      const Overrides base = with(search, {"sampler.poison=0.1"});  // some candidates fail
+      const RunOutcome reference = toy.run("reference", with(base, {"execution.batch=16"}));
       REQUIRE(reference.exit == Exit::kDone);
       int n = 0;
       for (const Overrides& how : {Overrides{"execution.batch=1"}, Overrides{"execution.batch=7"},
                                    Overrides{"execution.cache=0"},
                                    Overrides{"execution.cache=512", "execution.batch=3"}}) {
         const std::string out = "other" + std::to_string(n++);
-        Overrides all = search;
+        Overrides all = base;
         all.insert(all.end(), how.begin(), how.end());
         const RunOutcome other = toy.run(out, all);
         check_equal_runs(reference, toy.folder / "reference", other, toy.folder / out);
@@ -239,13 +242,49 @@ TEST_CASE("any candidate can be shown again with the same hash", "[engine]") {
     ToyRun toy;
     toy.run("run", search);
     const RunConfig config = toy.config(search);
-    for (std::uint64_t candidate : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{3}}) {
-      if (name == "paths" && candidate == 1) continue;  // not scored
-      const Shown shown = show_candidate(config, toy_plugins(), toy.folder / "run", 4, candidate,
-                                         toy.folder / "shown.png");
-      CHECK(shown.hash_equal);
-      CHECK(shown.largest_score_difference == 0);
-      CHECK(std::filesystem::exists(shown.file));
+    int shown_count = 0;
+    for (std::uint64_t candidate = 0; candidate <= 14; ++candidate) {
+      INFO(candidate);
+      try {
+        const Shown shown = show_candidate(config, toy_plugins(), toy.folder / "run", 4, candidate,
+                                           toy.folder / "shown.png");
+        CHECK(shown.hash_equal);
+        CHECK(shown.largest_score_difference == 0);
+        CHECK(std::filesystem::exists(shown.file));
+        ++shown_count;
+      } catch (const Error& error) {
+        CHECK_THAT(error.what(), Catch::Contains("never scored"));
+      }
+    }
+    CHECK(shown_count >= 8);
+  }
+}
+
+TEST_CASE("a run with failing candidates goes on from any record to the identical result",
+          "[engine]") {
+  for (const std::string name : {"random", "paths", "every_operation"}) {
+    INFO(name);
+    ToyRun toy;
+    const Overrides failing = with(searches().at(name), {"sampler.poison=0.3", "tasks.repeat=1"});
+    const auto whole = toy.run("whole", failing);
+    // The journal cut behind each record, as a kill would leave it.
+    const std::string journal = read_bytes(journal_path(toy.folder / "whole"));
+    std::vector<std::size_t> ends{8};
+    while (ends.back() < journal.size()) {
+      std::uint32_t size;
+      std::memcpy(&size, journal.data() + ends.back(), 4);
+      ends.push_back(ends.back() + 8 + size);
+    }
+    const std::size_t stride = std::max<std::size_t>(1, ends.size() / 24);
+    for (std::size_t cut = 1; cut < ends.size(); cut += stride) {
+      INFO(cut);
+      const auto part = toy.folder / "part";
+      std::filesystem::remove_all(part);
+      std::filesystem::copy(toy.folder / "whole", part, std::filesystem::copy_options::recursive);
+      for (const char* file : {"summary.json", "execution.json", "gallery.png"})
+        std::filesystem::remove(part / file);
+      write_bytes(journal_path(part), journal.substr(0, ends[cut]));
+      check_equal_runs(whole, toy.folder / "whole", toy.run("part", failing), part);
     }
   }
 }
