@@ -8,6 +8,7 @@
 // run means: plugins loaded, noise, ask, batches, decode, the verifier `brightness`, journal, PNG
 // files, summary, gallery.
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <chrono>
@@ -42,7 +43,7 @@ double median(std::vector<double> values) {
 
 // Evaluations per second of the bare loop: the shapes of a Heun run, nothing else.
 double bare(const winnow::sit::Network& network, int batch, int candidates) {
-  const at::NoGradGuard no_grad;
+  const c10::InferenceMode guard;
   const at::Tensor x = at::randn({batch, 1, 28, 28});
   const at::Tensor s = at::full({batch}, 0.5);
   const at::Tensor label = at::zeros({batch}, at::kLong);

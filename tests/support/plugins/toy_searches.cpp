@@ -9,13 +9,14 @@ class EveryOperation : public wn::Search {
   static constexpr const char* kId = "winnow.toy.every_operation";
 
   wn::Task run() override {
-    const Noise first = fresh();
-    Candidate parent = start(first, {.time = 0.5});
+    const wn::Noise first = fresh();
+    wn::Candidate parent = start(first, {.time = 0.5});
     co_await evaluate(parent);
     for (;;) {
-      const Noise fresh_one = fresh(), turned = rotate(first, 0.9);
-      const Candidate shaken_unseen = jitter(parent, fresh(), 0.5, {.time = 0.5, .scored = false});
-      const Candidate shaken = jitter(parent, fresh(), 0.5, {.time = 0.5});
+      const wn::Noise fresh_one = fresh(), turned = rotate(first, 0.9);
+      const wn::Candidate shaken_unseen =
+          jitter(parent, fresh(), 0.5, {.time = 0.5, .scored = false});
+      const wn::Candidate shaken = jitter(parent, fresh(), 0.5, {.time = 0.5});
       Candidates all{
           start(turned),
           start(mix({first, fresh_one}, {1.0, 0.5})),
