@@ -17,7 +17,7 @@ struct ExitLine {
   Exit exit;
   const char* meaning;
 };
-constexpr std::array<ExitLine, 10> kExits = {{
+constexpr auto kExits = std::to_array<ExitLine>({
     {Exit::kDone, "done, or the run was finished already"},
     {Exit::kUsage, "a mistake on the command line or in the config"},
     {Exit::kPlugin, "a plugin could not be loaded, or broke its contract"},
@@ -27,7 +27,7 @@ constexpr std::array<ExitLine, 10> kExits = {{
     {Exit::kInternal, "an error in winnow itself"},
     {Exit::kCheckpointed, "stopped by SIGTERM after a checkpoint; the same command goes on"},
     {Exit::kInterrupted, "stopped by SIGINT; the same command goes on"},
-}};
+});
 
 constexpr const char* kHead = R"(# Configuration
 
