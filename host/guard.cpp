@@ -107,15 +107,6 @@ wn_option option_of(const OptionValue& value, Kept& kept) {
   return option;
 }
 
-template <typename Table>
-const Table* required(const PluginInstance& instance, const char* name) {
-  const auto* table = static_cast<const Table*>(instance.interface(name));
-  if (!table)
-    throw Error(Exit::kPlugin,
-                fmt::format("{}: does not offer the interface {}", instance.id(), name));
-  return table;
-}
-
 }  // namespace
 
 PluginInstance::PluginInstance(std::shared_ptr<PluginLibrary> library, const PluginUse& use,
@@ -163,7 +154,7 @@ void SamplerBatch::clear() {
 
 Sampler::Sampler(std::unique_ptr<PluginInstance> instance)
     : instance_(std::move(instance)),
-      table_(required<wn_sampler_1>(*instance_, WN_SAMPLER_1)),
+      table_(required_interface<wn_sampler_1>(*instance_, WN_SAMPLER_1)),
       renoise_(
           static_cast<const wn_sampler_renoise_1*>(instance_->interface(WN_SAMPLER_RENOISE_1))),
       vjp_(static_cast<const wn_sampler_vjp_1*>(instance_->interface(WN_SAMPLER_VJP_1))) {
@@ -331,7 +322,7 @@ ItemFailures Sampler::decode(SamplerBatch& batch, Tensor& samples) {
 Verifier::Verifier(std::unique_ptr<PluginInstance> instance, VerifierUse use)
     : instance_(std::move(instance)),
       use_(std::move(use)),
-      table_(required<wn_verifier_1>(*instance_, WN_VERIFIER_1)) {
+      table_(required_interface<wn_verifier_1>(*instance_, WN_VERIFIER_1)) {
   info_.struct_size = WN_SIZE(wn_verifier_info, preview_time);
   info_.preview_time = -1;
   const wn_status status = table_->info(instance_->get(), &info_);
@@ -370,100 +361,6 @@ ItemFailures Verifier::score(const Tensor& samples, std::span<const wn_condition
   for (ItemFailure& failure : failures)
     if (failure.status != WN_OK) failure.text = instance_->id() + ": " + failure.text;
   return failures;
-}
-
-namespace {
-
-// wn_proposals over a ProposalSink. An exception may not cross the plugin's frames: it is kept and
-// thrown when ask is back.
-struct ProposalBridge {
-  ProposalSink& sink;
-  std::exception_ptr thrown;
-
-  template <typename Body>
-  static auto fenced(void* ctx, Body body) -> decltype(body(std::declval<ProposalSink&>())) {
-    auto& bridge = *static_cast<ProposalBridge*>(ctx);
-    using Result = decltype(body(bridge.sink));
-    if (bridge.thrown) return Result(WN_E_FAILED_PRECONDITION);
-    try {
-      return body(bridge.sink);
-    } catch (...) {
-      bridge.thrown = std::current_exception();
-      return Result(WN_E_INVALID_ARGUMENT);
-    }
-  }
-
-  wn_proposals table() {
-    return {.struct_size = WN_SIZE(wn_proposals, forget),
-            .reserved0 = 0,
-            .ctx = this,
-            .noise =
-                [](void* ctx, const wn_noise_recipe* recipe) {
-                  return fenced(ctx, [&](ProposalSink& s) { return s.noise(*recipe); });
-                },
-            .candidate =
-                [](void* ctx, const wn_candidate* candidate) {
-                  return fenced(ctx, [&](ProposalSink& s) { return s.candidate(*candidate); });
-                },
-            .cost =
-                [](void* ctx, const wn_candidate* const* all, uint64_t n, double* nfe) {
-                  return fenced(ctx, [&](ProposalSink& s) {
-                    *nfe = s.cost({all, n});
-                    return WN_OK;
-                  });
-                },
-            .left = [](void* ctx) { return fenced(ctx, [](ProposalSink& s) { return s.left(); }); },
-            .forget =
-                [](void* ctx, const uint64_t* ids, uint64_t n) {
-                  return fenced(ctx, [&](ProposalSink& s) { return s.forget({ids, n}), WN_OK; });
-                }};
-  }
-};
-
-}  // namespace
-
-Search::Search(std::unique_ptr<PluginInstance> instance)
-    : instance_(std::move(instance)), table_(required<wn_search_1>(*instance_, WN_SEARCH_1)) {}
-
-void Search::begin(const wn_problem& problem) {
-  CallContext context(instance_->services());
-  const wn_status status = table_->begin(instance_->get(), context.table(), &problem);
-  if (status != WN_OK) instance_->fail("begin", status, context.errors().text());
-}
-
-wn_status Search::ask(std::uint64_t max_n, ProposalSink& sink) {
-  CallContext context(instance_->services());
-  ProposalBridge bridge{sink, nullptr};
-  const wn_proposals proposals = bridge.table();
-  const wn_status status = table_->ask(instance_->get(), context.table(), max_n, &proposals);
-  if (bridge.thrown) {
-    try {
-      std::rethrow_exception(bridge.thrown);
-    } catch (const Error& error) {
-      throw Error(error.exit(), fmt::format("{}: {}", id(), error.what()));
-    }
-  }
-  if (status != WN_OK && status != WN_WAIT && status != WN_DONE)
-    instance_->fail("ask", status, context.errors().text());
-  return status;
-}
-
-void Search::tell(std::span<const wn_result* const> results) {
-  CallContext context(instance_->services());
-  const wn_status status =
-      table_->tell(instance_->get(), context.table(), results.data(), results.size());
-  if (status != WN_OK) instance_->fail("tell", status, context.errors().text());
-}
-
-std::vector<std::uint64_t> Search::best(std::uint64_t max_n) {
-  std::vector<std::uint64_t> ids(max_n);
-  std::uint64_t count = 0;
-  const wn_status status = table_->best(instance_->get(), max_n, ids.data(), &count);
-  if (status != WN_OK) instance_->fail("best", status, "no best candidate");
-  if (count > max_n)
-    instance_->fail("best", WN_E_INTERNAL, fmt::format("{} ids, room for {}", count, max_n));
-  ids.resize(count);
-  return ids;
 }
 
 }  // namespace winnow

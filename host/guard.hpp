@@ -56,6 +56,14 @@ class PluginInstance {
   wn_instance* instance_ = nullptr;
 };
 
+// Throws Error(Exit::kPlugin) when the plugin does not offer it.
+template <typename Table>
+const Table* required_interface(const PluginInstance& instance, const char* name) {
+  const auto* table = static_cast<const Table*>(instance.interface(name));
+  if (!table) throw Error(Exit::kPlugin, instance.id() + ": does not offer the interface " + name);
+  return table;
+}
+
 struct SamplerInfo {  // a checked copy of wn_sampler_info
   std::uint32_t flags = 0;
   std::uint32_t preferred_batch = 1, max_batch = 0;

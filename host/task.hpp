@@ -10,40 +10,16 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <unordered_map>
 #include <vector>
 
+#include "host/condition.hpp"
 #include "host/guard.hpp"
+#include "host/leg_table.hpp"
 #include "host/noise_graph.hpp"
 #include "host/selection.hpp"
 
 namespace winnow {
-
-// What one task asks for, with the memory that wn_condition points to. Immovable.
-struct Condition {
-  Condition(const TaskSpec& spec, std::uint64_t task);
-  Condition(const Condition&) = delete;
-  std::string prompt;
-  Tensor image;  // [C,H,W] in [0,1]
-  wn_tensor image_view{};
-  wn_named_tensor named{};
-  wn_condition table{};
-};
-
-using LegPtr = std::shared_ptr<const Leg>;
-
-// Legs by their arguments; the last few thousand are remembered.
-class LegTable {
- public:
-  explicit LegTable(const Sampler& sampler) : sampler_(sampler) {}
-  LegPtr get(std::uint32_t profile, double from, double to, double stochasticity,
-             std::uint32_t steps);
-
- private:
-  const Sampler& sampler_;
-  std::map<std::tuple<std::uint32_t, double, double, double, std::uint32_t>, LegPtr> legs_;
-};
 
 // Scores of one sample: all heads by verifier (in the order of the config); empty: that verifier
 // did not judge it.

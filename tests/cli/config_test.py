@@ -24,10 +24,9 @@ class Mistakes(CliTest):
                 self.refused(2, "run", "toy.toml", override, says=[says])
                 self.assertFalse((self.folder / "runs").exists())
 
-    def test_a_class_that_the_sampler_does_not_know_is_named(self):
-        done = self.winnow("run", "toy.toml", "tasks.classes=[12]")
-        self.assertEqual(done.returncode, 4, done)
-        self.assertIn("class 12", done.stderr)
+    def test_a_class_that_the_sampler_does_not_know_is_refused_before_anything_is_made(self):
+        self.refused(2, "run", "toy.toml", "tasks.classes=[1, 12]", says=["task 1", "class 12"])
+        self.assertFalse((self.folder / "runs").exists())
 
     def test_a_search_without_an_end_is_refused(self):
         self.write("endless.toml", TOY.replace("nfe = 64", ""))

@@ -39,7 +39,7 @@ class Runs(CliTest):
         for words in (["toy.toml"], ["runs/toy"], ["runs/toy/run.toml"]):
             done = self.done("run", *words, "--quiet")
             self.assertIn("was finished before", done.stdout)
-            self.assertEqual(done.stdout.count("\n"), 1)
+            self.assertIn("gallery.png", done.stdout)
             self.assertEqual(done.stderr, "")
         self.assertEqual((self.folder / "runs/toy/summary.json").stat().st_mtime_ns, before)
 

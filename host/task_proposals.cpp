@@ -1,0 +1,261 @@
+// task_proposals.cpp: the half of a task that a search talks to during ask: noises and candidates
+// are checked, placed on the time axis, priced, and taken or refused.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "host/task.hpp"
+
+namespace winnow {
+namespace {
+
+constexpr std::uint32_t kMaxLegSteps = 100'000;
+
+[[noreturn]] void refuse(std::uint64_t id, const std::string& why) {
+  throw Error(Exit::kPlugin, fmt::format("candidate {}: {}", id, why));
+}
+
+// Position of the first arrival below `from` when walking along the schedule.
+std::uint32_t arrival_index(const std::vector<double>& times, double from) {
+  const auto at_or_above =
+      std::ranges::find_if(times, [&](double t) { return t < from; }) - times.begin();
+  return static_cast<std::uint32_t>(at_or_above);
+}
+
+}  // namespace
+
+wn_status Task::noise(const wn_noise_recipe& recipe) {
+  // The path through the sampler's vjp is not walked yet; a search may do without, or give up.
+  if (recipe.op == WN_NOISE_GRADIENT) return WN_E_UNIMPLEMENTED;
+  asked_.noises.push_back(noises_.push(recipe).id);
+  return WN_OK;
+}
+
+std::uint64_t Task::original(std::uint64_t id) const {
+  for (;;) {
+    const Candidate& c = candidates_.at(id);
+    if (c.op != WN_CAND_RESCORE) return id;
+    id = c.parent;
+  }
+}
+
+Candidate Task::checked(const wn_candidate& r, const Lookup& parent_of, bool quote) const {
+  if (r.struct_size < WN_SIZE(wn_candidate, pool)) refuse(r.id, "struct_size is too small");
+  if (r.op > WN_CAND_RESCORE) refuse(r.id, fmt::format("unknown operation {}", r.op));
+  if (r.profile > 1) refuse(r.id, fmt::format("unknown profile {}", r.profile));
+  if (r.score > 1) refuse(r.id, fmt::format("unknown score {}", r.score));
+  if (!(r.stop_time >= 0 && r.stop_time <= 1))
+    refuse(r.id, fmt::format("stop time {} is outside [0, 1]", r.stop_time));
+  if (!std::isfinite(r.s) || !std::isfinite(r.from_time) || !std::isfinite(r.stochasticity) ||
+      (r.stochasticity < 0 && r.stochasticity != -1))
+    refuse(r.id, "s, from_time or stochasticity is no valid number");
+  if (r.leg_steps > kMaxLegSteps) refuse(r.id, fmt::format("a leg of {} steps", r.leg_steps));
+  Candidate c;
+  c.id = r.id;
+  c.parent = r.parent;
+  c.noise = r.noise;
+  c.s = r.s;
+  c.from_time = r.from_time;
+  c.stop_time = r.stop_time;
+  c.stochasticity = r.stochasticity;
+  c.op = r.op;
+  c.leg_steps = r.leg_steps;
+  c.profile = r.profile;
+  c.scored = r.score == WN_SCORE_SAMPLE;
+  c.pool = r.pool;
+  c.own_noise = r.noise != 0;
+  const Candidate* parent = nullptr;
+  if (r.op == WN_CAND_START) {
+    if (r.parent) refuse(r.id, "START takes no parent");
+  } else {
+    parent = parent_of(r.parent);
+    if (!parent) refuse(r.id, fmt::format("its parent {} is not there", r.parent));
+    c.parent = parent->id;
+  }
+  if (r.op == WN_CAND_RESCORE) return c;
+  if (!quote) {
+    if (!c.own_noise && r.op != WN_CAND_CONTINUE) refuse(r.id, "needs a noise");
+    if (c.own_noise && !noises_.has(c.noise))
+      refuse(r.id, fmt::format("its noise {} is not there", c.noise));
+  }
+  place(c, parent);
+  return c;
+}
+
+// Where on the time axis and in the noise's positions the candidate's own leg lies.
+void Task::place(Candidate& c, const Candidate* parent) const {
+  const SamplerInfo& info = frame_.sampler.info(c.profile);
+  if (c.op == WN_CAND_RENOISE) {
+    if (!frame_.sampler.can_renoise())
+      refuse(c.id, fmt::format("RENOISE, but {} has no renoise", frame_.sampler.id()));
+    if (!(c.from_time > parent->stop_time && c.from_time <= 1))
+      refuse(c.id, fmt::format("RENOISE to time {} from {}: expected a time above it, at most 1",
+                               c.from_time, parent->stop_time));
+    c.start_time = c.from_time;
+  } else {
+    c.start_time = parent ? parent->stop_time : 1.0;
+  }
+  if (c.op == WN_CAND_JITTER) {
+    const auto at = std::ranges::find(info.times, c.start_time) - info.times.begin();
+    if (static_cast<std::size_t>(at) >= info.noise_scale.size())
+      refuse(c.id,
+             fmt::format("JITTER at time {}, where the schedule has no noise scale", c.start_time));
+  }
+  if (c.stop_time > c.start_time)
+    refuse(c.id, fmt::format("stop time {} lies above its start {}", c.stop_time, c.start_time));
+  std::uint32_t steps = 0;
+  if (c.stop_time < c.start_time)
+    steps = static_cast<std::uint32_t>(
+        frame_.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps)
+            ->nfe.size());
+  if (c.own_noise || !parent) {
+    c.first_position = c.leg_steps || steps == 0 ? 1 : arrival_index(info.times, c.start_time);
+    c.last_position = steps ? c.first_position + steps - 1 : 0;
+  } else {
+    c.noise = parent->noise;
+    c.first_position = parent->last_position + 1;
+    c.last_position = parent->last_position + steps;
+  }
+  c.previewed = c.scored && c.stop_time > 0;
+}
+
+double Task::price(const Candidate& c, const Candidate* parent) const {
+  if (c.op == WN_CAND_RESCORE) return 0;
+  const SamplerInfo& info = frame_.sampler.info(c.profile);
+  double total = 0;
+  if (c.stop_time < c.start_time)
+    total += frame_.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps)
+                 ->total();
+  if (c.previewed) total += info.preview_nfe;
+  if (c.op == WN_CAND_CONTINUE && parent->previewed) total -= info.preview_credit;
+  return std::max(0.0, total);
+}
+
+wn_status Task::candidate(const wn_candidate& recipe) {
+  if (recipe.id <= last_id_)
+    refuse(recipe.id, fmt::format("ids must grow, the last one was {}", last_id_));
+  if (asked_.candidates.size() >= frame_.max_n) return WN_E_RESOURCE_EXHAUSTED;
+  const Candidate* parent = nullptr;
+  Candidate c = checked(
+      recipe,
+      [&](std::uint64_t id) -> const Candidate* {
+        const auto found = candidates_.find(id);
+        if (found == candidates_.end()) return nullptr;
+        if (found->second.forgotten)
+          refuse(recipe.id, fmt::format("its parent {} was forgotten", id));
+        // A rescored candidate stands for the old one, except when it is to be judged once more.
+        return parent = &candidates_.at(original(id));
+      },
+      /*quote=*/false);
+  if (c.op == WN_CAND_RESCORE) return rescore(std::move(c), *parent);
+  c.nfe = price(c, parent);
+  if (asked_.time_up_after < 0 && expired_(asked_.candidates.size()))
+    asked_.time_up_after = static_cast<std::int64_t>(asked_.candidates.size());
+  const Budget& budget = frame_.budget;
+  if (asked_.time_up_after >= 0 ||
+      (budget.nfe && spent_nfe_ + c.nfe > static_cast<double>(*budget.nfe) + 1e-9) ||
+      (budget.candidates && accepted_ + 1 > *budget.candidates))
+    return WN_BUDGET;
+
+  spent_nfe_ += c.nfe;
+  ++accepted_;
+  last_id_ = c.id;
+  if (c.noise) noises_.retain(c.noise);
+  if (c.parent) ++candidates_.at(c.parent).children;
+  c.first = !has_first_ && c.scored && c.stop_time == 0;
+  has_first_ |= c.first;
+  asked_.candidates.push_back(c.id);
+  round_.push_back(c.id);
+  ++open_;
+  const std::uint64_t id = c.id;
+  const bool orphan = parent && parent->state == CandidateState::kFailed;
+  candidates_.emplace(id, std::move(c));
+  if (orphan) {
+    Candidate& failed = candidates_.at(id);
+    refund_ += std::exchange(failed.nfe, 0.0);
+    --open_;
+    failed.state = CandidateState::kFailed;
+    failed.failure = fmt::format("its parent {} failed", failed.parent);
+    ++failed_;
+  }
+  return WN_OK;
+}
+
+wn_status Task::rescore(Candidate c, const Candidate& parent) {
+  if (!parent.told || !parent.scored)
+    refuse(c.id, fmt::format("RESCORE of {}, which has not been told a score yet", parent.id));
+  last_id_ = c.id;
+  c.scored = true;
+  c.state = parent.state;
+  c.heads = parent.heads;
+  c.scores = parent.scores;
+  c.failure = parent.failure;
+  c.stop_time = parent.stop_time;
+  c.noise = 0;
+  ++candidates_.at(parent.id).children;
+  asked_.candidates.push_back(c.id);
+  round_.push_back(c.id);
+  candidates_.emplace(c.id, std::move(c));
+  return WN_OK;
+}
+
+double Task::cost(std::span<const wn_candidate* const> recipes) {
+  std::unordered_map<std::uint64_t, Candidate> provisional;
+  double total = 0;
+  for (const wn_candidate* recipe : recipes) {
+    const Candidate* parent = nullptr;
+    Candidate c = checked(
+        *recipe,
+        [&](std::uint64_t id) -> const Candidate* {
+          if (const auto here = provisional.find(id); here != provisional.end())
+            return parent = &here->second;
+          const auto found = candidates_.find(id);
+          if (found == candidates_.end()) return nullptr;
+          if (found->second.forgotten)
+            refuse(recipe->id, fmt::format("its parent {} was forgotten", id));
+          return parent = &candidates_.at(original(id));
+        },
+        /*quote=*/true);
+    total += price(c, parent);
+    provisional[c.id] = std::move(c);
+  }
+  return total;
+}
+
+double Task::left() { return problem_.budget_nfe - spent_nfe_; }
+
+void Task::forget(std::span<const std::uint64_t> ids) {
+  for (std::uint64_t id : ids) {
+    const auto found = candidates_.find(id);
+    if (found == candidates_.end() || found->second.forgotten)
+      refuse(id, "forgotten, but it is not there");
+    Candidate& c = found->second;
+    if (!c.told) refuse(id, "forgotten before its result was told");
+    c.forgotten = true;
+    // Rank rules choose among all scored candidates of the task in the end, so their recipes stay.
+    if (all_heads_.contains(id)) {
+      if (on_forget) on_forget(id);
+    } else {
+      drop_if_unneeded(id);
+    }
+  }
+}
+
+void Task::drop_if_unneeded(std::uint64_t id) {
+  while (id) {
+    const auto found = candidates_.find(id);
+    if (found == candidates_.end()) return;
+    const Candidate& c = found->second;
+    if (!c.forgotten || c.children || all_heads_.contains(id)) return;
+    if (on_forget) on_forget(id);
+    const std::uint64_t parent = c.parent;
+    if (c.noise) noises_.release(c.noise);
+    candidates_.erase(found);
+    if (parent) --candidates_.at(parent).children;
+    id = parent;
+  }
+}
+
+}  // namespace winnow
