@@ -13,7 +13,9 @@ namespace {
 
 using std::chrono::steady_clock;
 
+// A group ends with either: what waits must not grow with the speed of the host.
 constexpr auto kCommitEvery = std::chrono::milliseconds(50);
+constexpr std::uint64_t kCommitBytes = 256 << 10;
 constexpr std::size_t kMaxLive = 4096;
 
 }  // namespace
@@ -67,12 +69,21 @@ bool Engine::expired(const Live& live) const {
   return cap && live.task->accepted() > 0 && seconds() >= *cap;
 }
 
+void Engine::write(const std::string& record) {
+  output_.record(record);
+  pending_bytes_ += record.size();
+  dirty_ = true;
+}
+
 void Engine::commit_if_due(bool now) {
   const auto time = steady_clock::now();
-  if (!dirty_ || (!now && time - clock_->committed < kCommitEvery)) return;
+  const bool due =
+      now || pending_bytes_ >= kCommitBytes || time - clock_->committed >= kCommitEvery;
+  if (!dirty_ || !due) return;
   output_.record(clock_record(seconds(), walked_nfe(), recomputed_nfe_));
   output_.commit();
   clock_->committed = time;
+  pending_bytes_ = 0;
   dirty_ = false;
 }
 
@@ -196,8 +207,7 @@ void Engine::ask(Live& live) {
                               expected.substr(from, 80)));
     }
   } else {
-    output_.record(record);
-    dirty_ = true;
+    write(record);
   }
   for (std::uint64_t id : asked.candidates) schedule(live, id);
 }

@@ -104,6 +104,7 @@ class Engine {
                            std::span<const float> sample, nlohmann::ordered_json recipe);
   bool expired(const Live& live) const;
   bool stopped() const { return settings_.stop && settings_.stop->load() != WN_OK; }
+  void write(const std::string& record);
   void commit_if_due(bool now);
 
   Frame& frame_;
@@ -118,6 +119,7 @@ class Engine {
   std::deque<std::uint64_t> turns_;  // tasks that may be able to go on
   std::deque<std::unique_ptr<Job>> ready_;
   std::unordered_map<LatentKey, std::vector<std::unique_ptr<Job>>, LatentKeyHash> waiting_;
+  std::uint64_t pending_bytes_ = 0;  // records that are not committed
   std::uint64_t next_task_ = 0, tasks_done_ = 0;
   std::vector<nlohmann::ordered_json> entries_;
   Ledger ledger_;

@@ -102,7 +102,6 @@ void Engine::candidate_over(Live& live, Walk& walk) {
   const std::uint64_t id = walk.id;
   const Candidate& c = task.candidate(id);
   if (c.state != CandidateState::kOpen) return;
-  dirty_ = true;
   DoneRecord record;
   record.task = task.index();
   record.candidate = id;
@@ -111,7 +110,7 @@ void Engine::candidate_over(Live& live, Walk& walk) {
     record.scores = walk.scores;
     record.hash = walk.hash;
   }
-  output_.record(done_record(record));
+  write(done_record(record));
   if (!walk.failure.empty()) return fail_candidate(live, id, walk.failure);
   if (c.scored) {
     ++(c.stop_time > 0 ? live.ledger.previews : live.ledger.decoded);
@@ -205,8 +204,7 @@ void Engine::close(Live& live, Json entry) {
   live.ledger.failed_candidates = task.failed();
   live.ledger.network_passes = (live.ledger.search_nfe + live.ledger.final_nfe) *
                                frame_.sampler.info(WN_PROFILE_FINAL).network_passes;
-  output_.record(final_record(task.index(), entry, live.ledger));
-  dirty_ = true;
+  write(final_record(task.index(), entry, live.ledger));
   const std::uint64_t index = task.index();
   settle(index, std::move(entry), live.ledger);
   live_.erase(index);
