@@ -97,6 +97,36 @@ Progress progress_of(const Engine& engine, const RunConfig& config, double plann
   return p;
 }
 
+RunOutcome outcome_of_finished(RunDirectory& directory) {
+  RunOutcome outcome;
+  outcome.was_finished = true;
+  outcome.summary = read_json(directory.path() / "summary.json");
+  outcome.effort = read_json(directory.path() / "execution.json");
+  if (!fs::exists(directory.path() / "gallery.png")) write_gallery(directory, outcome.summary);
+  return outcome;
+}
+
+using Notice = std::function<void(const std::string&)>;
+
+std::unique_ptr<Journal> open_with_history(RunDirectory& directory, const std::string& config_hash,
+                                           History& history, const Notice& notice) {
+  std::string torn;
+  auto journal = open_journal(
+      journal_path(directory.path()), [&](std::string_view payload) { history.add(payload); },
+      &torn);
+  notice(torn);
+  if (history.records && history.config_hash != config_hash)
+    throw Error(Exit::kJournal, "the journal belongs to another run.toml than the one beside it");
+  return journal;
+}
+
+void write_results(RunDirectory& directory, const RunOutcome& outcome) {
+  directory.write_file("execution.json", outcome.effort.dump(2) + "\n");
+  write_gallery(directory, outcome.summary);
+  // Last: a directory with a summary is finished.
+  directory.write_file("summary.json", outcome.summary.dump(2) + "\n");
+}
+
 }  // namespace
 
 RunOutcome execute_run(const RunRequest& request) {
@@ -109,23 +139,11 @@ RunOutcome execute_run(const RunRequest& request) {
   const std::string run_toml = resolved_toml(config);
   const auto directory = open_run_directory(request.directory, run_toml, assembly.lock_json());
   RunOutcome outcome;
-  if (directory->finished()) {
-    outcome.was_finished = true;
-    outcome.summary = read_json(directory->path() / "summary.json");
-    outcome.effort = read_json(directory->path() / "execution.json");
-    if (!fs::exists(directory->path() / "gallery.png")) write_gallery(*directory, outcome.summary);
-    return outcome;
-  }
+  if (directory->finished()) return outcome_of_finished(*directory);
 
-  History history;
-  std::string torn;
-  const auto journal = open_journal(
-      journal_path(directory->path()), [&](std::string_view payload) { history.add(payload); },
-      &torn);
-  notice(torn);
   const std::string config_hash = sha256_hex(run_toml);
-  if (history.records && history.config_hash != config_hash)
-    throw Error(Exit::kJournal, "the journal belongs to another run.toml than the one beside it");
+  History history;
+  const auto journal = open_with_history(*directory, config_hash, history, notice);
   if (history.records)
     notice(fmt::format("going on: {} of {} tasks are finished", history.finals.size(),
                        config.tasks.size()));
@@ -157,10 +175,7 @@ RunOutcome execute_run(const RunRequest& request) {
     return outcome;
   }
   outcome.summary = summary_of(config, engine);
-  directory->write_file("execution.json", outcome.effort.dump(2) + "\n");
-  write_gallery(*directory, outcome.summary);
-  // Last: a directory with a summary is finished.
-  directory->write_file("summary.json", outcome.summary.dump(2) + "\n");
+  write_results(*directory, outcome);
   if (engine.any_task_failed()) outcome.exit = Exit::kCandidates;
   return outcome;
 }
