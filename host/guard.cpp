@@ -1,77 +1,18 @@
 // guard.cpp: see guard.hpp.
-#include "host/guard.hpp"
-
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cmath>
-#include <exception>
 #include <limits>
 #include <numeric>
+
+#include "host/guard_call.hpp"
 
 namespace winnow {
 namespace {
 
 constexpr std::uint32_t kMaxSteps = 100'000;
-constexpr std::uint32_t kMaxHeads = 4096;
-
-const char* status_name(wn_status status) {
-  switch (status) {
-    case WN_E_CANCELLED:
-      return "cancelled";
-    case WN_E_INVALID_ARGUMENT:
-      return "invalid argument";
-    case WN_E_DEADLINE:
-      return "deadline";
-    case WN_E_NOT_FOUND:
-      return "not found";
-    case WN_E_RESOURCE_EXHAUSTED:
-      return "resources exhausted";
-    case WN_E_FAILED_PRECONDITION:
-      return "failed precondition";
-    case WN_E_UNIMPLEMENTED:
-      return "unimplemented";
-    case WN_E_INCOMPATIBLE:
-      return "incompatible";
-    default:
-      return "internal error";
-  }
-}
-
-std::string blame(wn_status status, const std::string& text) {
-  if (text.empty())
-    return fmt::format("returned status {} without a message (plugin misbehaving)", status);
-  return fmt::format("{} ({})", text, status_name(status));
-}
-
-class Stopwatch {
- public:
-  explicit Stopwatch(double& total) : total_(total), start_(Clock::now()) {}
-  ~Stopwatch() { total_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  double& total_;
-  Clock::time_point start_;
-};
-
-void throw_if_stopped(const HostServices& services, wn_status status) {
-  if ((status == WN_E_CANCELLED || status == WN_E_DEADLINE) && services.should_stop() != WN_OK)
-    throw Stopped();
-}
-
-ItemFailures failures_of(std::span<const wn_status> status, const ErrorSink& errors) {
-  ItemFailures failures(status.size());
-  for (std::size_t i = 0; i < status.size(); ++i)
-    if (status[i] != WN_OK) failures[i] = {status[i], blame(status[i], errors.item_text(i))};
-  return failures;
-}
 
 bool is_cost(double number) { return number >= 0 && std::isfinite(number); }
-
-bool all_finite(std::span<const float> values) {
-  return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
-}
 
 struct Kept {  // wn_option points into it
   std::vector<wn_str> strings;
@@ -160,7 +101,7 @@ Sampler::Sampler(std::unique_ptr<PluginInstance> instance)
       vjp_(static_cast<const wn_sampler_vjp_1*>(instance_->interface(WN_SAMPLER_VJP_1))) {
   for (std::uint32_t profile : {WN_PROFILE_FINAL, WN_PROFILE_SEARCH}) {
     wn_sampler_info raw{};
-    raw.struct_size = WN_SIZE(wn_sampler_info, network_passes);
+    raw.struct_size = WN_SIZE(wn_sampler_info, flops);
     const wn_status status = table_->info(instance_->get(), profile, &raw);
     if (status != WN_OK) instance_->fail("info", status, "no description of its schedule");
     const auto bad = [&](const std::string& what) { instance_->fail("info", WN_E_INTERNAL, what); };
@@ -197,8 +138,10 @@ Sampler::Sampler(std::unique_ptr<PluginInstance> instance)
     info.preview_credit = raw.preview_credit;
     info.backward_nfe = raw.backward_nfe;
     info.network_passes = raw.network_passes;
-    for (double number :
-         {info.preview_nfe, info.preview_credit, info.backward_nfe, info.network_passes})
+    info.vjp_forward_nfe = raw.vjp_forward_nfe;
+    info.flops = raw.flops;
+    for (double number : {info.preview_nfe, info.preview_credit, info.backward_nfe,
+                          info.network_passes, info.vjp_forward_nfe, info.flops})
       if (!is_cost(number)) bad(fmt::format("a cost of {}", number));
     for (double scale : info.noise_scale)
       if (!is_cost(scale)) bad(fmt::format("a noise scale of {}", scale));
@@ -319,47 +262,17 @@ ItemFailures Sampler::decode(SamplerBatch& batch, Tensor& samples) {
   return failures;
 }
 
-Verifier::Verifier(std::unique_ptr<PluginInstance> instance, VerifierUse use)
-    : instance_(std::move(instance)),
-      use_(std::move(use)),
-      table_(required_interface<wn_verifier_1>(*instance_, WN_VERIFIER_1)) {
-  info_.struct_size = WN_SIZE(wn_verifier_info, preview_time);
-  info_.preview_time = -1;
-  const wn_status status = table_->info(instance_->get(), &info_);
-  if (status != WN_OK) instance_->fail("info", status, "no description");
-  if (info_.n_heads == 0 || info_.n_heads > kMaxHeads)
-    instance_->fail("info", WN_E_INTERNAL,
-                    fmt::format("{} heads; expected 1 to {}", info_.n_heads, kMaxHeads));
-}
-
-ItemFailures Verifier::score(const Tensor& samples, std::span<const wn_condition* const> conditions,
-                             std::span<const std::uint64_t> candidate_ids,
-                             std::span<float> scores) {
-  const std::size_t n = conditions.size();
-  const wn_tensor view = samples.view();
-  const wn_verifier_batch batch{.struct_size = WN_SIZE(wn_verifier_batch, previews),
-                                .reserved0 = 0,
-                                .n = n,
-                                .samples = &view,
-                                .conditions = conditions.data(),
-                                .candidate_ids = candidate_ids.data(),
-                                .previews = nullptr};
-  // What is never written must not look like a score.
-  std::ranges::fill(scores, std::numeric_limits<float>::quiet_NaN());
-  std::vector<wn_status> status(n, WN_OK);
-  CallContext context(instance_->services());
-  Stopwatch watch(seconds_);
-  const wn_status result =
-      table_->score(instance_->get(), context.table(), &batch, scores.data(), status.data());
-  if (result != WN_OK) instance_->fail("score", result, context.errors().text());
-  for (wn_status item : status) throw_if_stopped(instance_->services(), item);
-  ItemFailures failures = failures_of(status, context.errors());
-  for (std::size_t i = 0; i < n; ++i)
-    if (failures[i].status == WN_OK &&
-        !all_finite(scores.subspan(i * info_.n_heads, info_.n_heads)))
-      failures[i] = {WN_E_INTERNAL, "the score is not finite"};
-  for (ItemFailure& failure : failures)
-    if (failure.status != WN_OK) failure.text = instance_->id() + ": " + failure.text;
+ItemFailures Sampler::vjp(SamplerBatch& batch, NoiseSource& noise, const Tensor& d_samples,
+                          Tensor& d_latents) {
+  d_latents.fill(std::numeric_limits<float>::quiet_NaN());
+  ItemFailures failures = call("vjp", batch, &noise, [&](auto* c, auto* b, auto* status) {
+    const wn_tensor in = d_samples.view();
+    wn_tensor out = d_latents.view();
+    return vjp_->vjp(instance_->get(), c, b, &in, &out, status);
+  });
+  for (std::size_t i = 0; i < failures.size(); ++i)
+    if (failures[i].status == WN_OK && !all_finite(d_latents.item(i)))
+      failures[i] = {WN_E_INTERNAL, id() + ": the gradient is not finite"};
   return failures;
 }
 

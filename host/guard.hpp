@@ -72,6 +72,7 @@ struct SamplerInfo {  // a checked copy of wn_sampler_info
   std::vector<double> times, nfe;   // [n_steps + 1], [n_steps]
   std::vector<double> noise_scale;  // [n_steps] or empty
   double preview_nfe = 0, preview_credit = 0, backward_nfe = 0, network_passes = 1;
+  double vjp_forward_nfe = 0, flops = 0;
 };
 
 struct Leg {
@@ -109,6 +110,10 @@ class Sampler {
   ItemFailures renoise(SamplerBatch& batch, NoiseSource& noise);
   ItemFailures preview(SamplerBatch& batch, NoiseSource& noise, Tensor& clean);
   ItemFailures decode(SamplerBatch& batch, Tensor& samples);
+  // d score / d initial latent of the deterministic path from the latents at time 1. can_vjp()
+  // only.
+  ItemFailures vjp(SamplerBatch& batch, NoiseSource& noise, const Tensor& d_samples,
+                   Tensor& d_latents);
   double seconds() const { return seconds_; }
 
  private:
@@ -125,23 +130,59 @@ class Sampler {
   double seconds_ = 0;
 };
 
+// What is judged, as columns. Item i of `samples` belongs to conditions[i].
+struct VerifierBatch {
+  const Tensor* samples = nullptr;  // as many items as conditions
+  std::vector<const wn_condition*> conditions;
+  std::vector<std::uint64_t> candidates;
+  const Tensor* previews = nullptr;  // as samples; null unless the verifier wants them
+};
+
+struct FeaturesInfo {
+  std::uint32_t n_features = 0, n_classes = 0;
+  std::string network;  // names the weights
+};
+
+// Failures name the plugin. NaN or infinite numbers fail their item.
 class Verifier {
  public:
   Verifier(std::unique_ptr<PluginInstance> instance, VerifierUse use);
+  const std::string& id() const { return instance_->id(); }
   const VerifierUse& use() const { return use_; }
   const wn_verifier_info& info() const { return info_; }
-  bool set_level() const { return instance_->interface(WN_VERIFIER_SET_1) != nullptr; }
+  bool wants_previews() const { return info_.preview_time >= 0; }
+  bool set_level() const { return set_ != nullptr; }
+  bool has_grad() const { return grad_ != nullptr; }
+  bool has_features() const { return features_ != nullptr; }
+  const FeaturesInfo& features_info() const { return features_info_; }  // has_features() only
 
-  // scores[n * n_heads]; a NaN or infinite score fails its item. `samples` holds n items.
-  ItemFailures score(const Tensor& samples, std::span<const wn_condition* const> conditions,
-                     std::span<const std::uint64_t> candidate_ids, std::span<float> scores);
+  // scores[n * n_heads].
+  ItemFailures score(const VerifierBatch& batch, std::span<float> scores);
+  // d head 0 / d sample, shaped as the samples. has_grad() only.
+  ItemFailures grad(const VerifierBatch& batch, Tensor& d_samples);
+  // features[n * n_features], log_probabilities[n * n_classes] or empty. has_features() only.
+  ItemFailures features(const VerifierBatch& batch, std::span<float> features,
+                        std::span<float> log_probabilities);
+  // set_level() only. Throw Error(Exit::kPlugin).
+  void reset();
+  void accept(const VerifierBatch& batch);
   double seconds() const { return seconds_; }
 
  private:
+  using Body =
+      std::function<wn_status(const wn_call*, const wn_verifier_batch*, wn_status* status)>;
+  void read_features_info();
+  ItemFailures call(const char* name, const VerifierBatch& batch, const Body& body);
+  ItemFailures named(ItemFailures failures) const;
+
   std::unique_ptr<PluginInstance> instance_;
   VerifierUse use_;
   const wn_verifier_1* table_;
+  const wn_verifier_grad_1* grad_;
+  const wn_verifier_set_1* set_;
+  const wn_verifier_features_1* features_;
   wn_verifier_info info_{};
+  FeaturesInfo features_info_;
   double seconds_ = 0;
 };
 

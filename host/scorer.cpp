@@ -36,17 +36,17 @@ void Scorer::judge_by(std::size_t v, const Tensor& samples, std::vector<Exhibit*
     rows_ = Tensor(batch_, {shape.shape + 1, static_cast<std::size_t>(shape.ndim - 1)});
   }
   rows_.resize(n);
-  std::vector<const wn_condition*> conditions;
-  std::vector<std::uint64_t> ids;
+  VerifierBatch batch;
+  batch.samples = &rows_;
   for (std::size_t i = 0; i < n; ++i) {
     const Exhibit& e = *wanted[std::min(i, wanted.size() - 1)];
     std::ranges::copy(samples.item(e.row), rows_.item(i).begin());
-    conditions.push_back(e.condition);
-    ids.push_back(e.candidate);
+    batch.conditions.push_back(e.condition);
+    batch.candidates.push_back(e.candidate);
   }
   const std::uint32_t heads = verifier.info().n_heads;
   std::vector<float> scores(n * heads);
-  const ItemFailures failures = verifier.score(rows_, conditions, ids, scores);
+  const ItemFailures failures = verifier.score(batch, scores);
   const bool selects = verifier.use().role == VerifierRole::kSelect;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     Exhibit& e = *wanted[i];

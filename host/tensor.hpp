@@ -39,6 +39,10 @@ class Tensor {
     return {data_.get() + i * item_elements_, item_elements_};
   }
 
+  // Of the items in use.
+  std::span<const float> values() const { return {data_.get(), items() * item_elements_}; }
+  void fill(float value) { std::fill_n(data_.get(), items() * item_elements_, value); }
+
   // Valid as long as this tensor; const because DLPack has no const data. Plugins get it read-only
   // by contract.
   wn_tensor view() const {

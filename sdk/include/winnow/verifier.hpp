@@ -12,7 +12,9 @@
 // No base class. Optional members add optional tables (a member with another signature does not):
 //   void grad(const wn::VerifierBatch&, const wn_tensor& d_samples);  d head 0 / d samples, in
 //   place void reset(); void accept(const wn::VerifierBatch&);              set-level verifiers
-//   (FID) std::string save() const; void load(std::string_view bytes);      state
+//   (FID) wn::FeaturesInfo features_info() const; void features(const wn::VerifierBatch&,
+//         std::span<float> features, std::span<float> log_probabilities);    a feature network
+//   std::string save() const; void load(std::string_view bytes);            state
 // Calls come one at a time per instance, from any thread; with WN_F_REENTRANT concurrently.
 #pragma once
 
@@ -31,6 +33,12 @@ struct VerifierInfo {
   std::uint32_t preferred_batch = 0;  // 0: no wish
   std::uint32_t max_batch = 0;        // 0: no limit
   double preview_time = -1;           // in [0, 1]: also wants the preview near this time; -1: not
+};
+
+struct FeaturesInfo {
+  std::uint32_t n_features = 0;  // numbers per sample
+  std::uint32_t n_classes = 0;   // 0: the network is no classifier
+  std::string_view network;      // names the weights, as by their SHA-256; lives in the instance
 };
 
 // What is to be judged. Read-only, valid during the call.
@@ -82,6 +90,12 @@ template <class T>
 concept HasSet = requires(T& t, const VerifierBatch& batch) {
   t.reset();
   t.accept(batch);
+};
+
+template <class T>
+concept HasFeatures = requires(T& t, const VerifierBatch& batch, std::span<float> out) {
+  { t.features_info() } -> std::same_as<FeaturesInfo>;
+  t.features(batch, out, out);
 };
 
 namespace detail {
@@ -144,6 +158,31 @@ struct VerifierTables {
                          [&] { self<T>(instance).accept(VerifierBatch(call, batch, nullptr)); });
           }};
       if (id == WN_VERIFIER_SET_1) return &kSet;
+    }
+    if constexpr (HasFeatures<T>) {
+      static constexpr wn_verifier_features_1 kFeatures = {
+          [](wn_instance* instance, wn_features_info* out) noexcept -> wn_status {
+            return fence(nullptr, [&] {
+              const FeaturesInfo info = self<T>(instance).features_info();
+              wn_features_info raw{};
+              raw.n_features = info.n_features;
+              raw.n_classes = info.n_classes;
+              raw.network = {info.network.data(), info.network.size()};
+              fill_growable(out, raw);
+            });
+          },
+          [](wn_instance* instance, const wn_call* call, const wn_verifier_batch* batch,
+             float* features, float* log_probabilities, wn_status* status) noexcept -> wn_status {
+            return fence(call, [&] {
+              T& t = self<T>(instance);
+              const FeaturesInfo info = t.features_info();
+              t.features(VerifierBatch(call, batch, status),
+                         std::span<float>(features, batch->n * info.n_features),
+                         std::span<float>(log_probabilities,
+                                          log_probabilities ? batch->n * info.n_classes : 0));
+            });
+          }};
+      if (id == WN_VERIFIER_FEATURES_1) return &kFeatures;
     }
     return nullptr;
   }

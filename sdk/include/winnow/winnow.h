@@ -207,7 +207,8 @@ typedef struct wn_noise_addr { /* FROZEN */
 #define WN_NOISE_MIX 2 /* |x_0| times the unit vector along sum_i weights[i] x_i of parents[] */
 #define WN_NOISE_GRADIENT                                                                         \
   3 /* initial noise of `candidate` moved by s |x| along d scores[0] / d noise (unit), norm kept; \
-       `candidate` is a START on the schedule, run to time 0 */
+       `candidate` is a START on the schedule, run to time 0, told, not forgotten. The backward   \
+       pass is part of the price of the first candidate that uses one of its gradients */
 #define WN_NOISE_TENSOR                                                                        \
   4 /* float32 tensor for position `position`, fresh at addr for all others: the escape hatch, \
        large */
@@ -356,7 +357,9 @@ typedef struct wn_verifier_info { /* GROWABLE; the host sets struct_size and zer
   uint32_t preferred_batch; /* 0: no wish */
   uint32_t max_batch;       /* 0: no limit */
   uint32_t reserved0;
-  double preview_time; /* in [0, 1]: also wants the decoded preview near this time; -1: not */
+  double preview_time; /* in [0, 1]: also wants the decoded preview at that time of the candidate's
+                          own leg (its end excepted) that is nearest; a candidate without steps
+                          shows itself. -1: not */
 } wn_verifier_info;
 typedef struct wn_verifier_batch { /* GROWABLE; everything in it is read-only and valid during the
                                       call */
@@ -385,12 +388,32 @@ typedef struct wn_verifier_grad_1 { /* d head 0 / d sample into d_samples (shape
 } wn_verifier_grad_1;
 #define WN_VERIFIER_SET_1 "wn.verifier.set/1" /* optional: set-level verifiers such as FID */
 typedef struct wn_verifier_set_1 { /* score() rates an addition to the accepted set; called in task
-                                      order */
+                                      order. Both see samples as they are written: rounded to 8 bits
+                                      per channel, so that a resumed run accepts the same ones */
   wn_status(WN_CALL* reset)(wn_instance*); /* the accepted set becomes empty. [instance] */
   wn_status(WN_CALL* accept)(
       wn_instance*, const wn_call*,
       const wn_verifier_batch*); /* n = 1: the task's chosen sample. [instance] */
 } wn_verifier_set_1;
+
+#define WN_VERIFIER_FEATURES_1 "wn.verifier.features/1" /* optional: a feature network */
+typedef struct wn_features_info {                       /* GROWABLE; filled in by the plugin */
+  uint32_t struct_size;
+  uint32_t n_features; /* numbers per sample, at least 1 */
+  uint32_t n_classes;  /* 0: the network is no classifier */
+  uint32_t reserved0;
+  wn_str network; /* names the weights, as by their SHA-256: features of two networks are never
+                     compared. Owned by the instance, constant until destroy */
+} wn_features_info;
+typedef struct wn_verifier_features_1 { /* what sets of samples are compared on: Frechet distance,
+                                           precision, recall; with classes the Inception Score */
+  wn_status(WN_CALL* info)(wn_instance*, wn_features_info* out); /* constant. [instance] */
+  /* Writes features[n * n_features] and log_probabilities[n * n_classes] (natural; NULL when there
+   * are no classes), float32, on the CPU, item-major, finite. Does not look at the conditions.
+   * [instance] */
+  wn_status(WN_CALL* features)(wn_instance*, const wn_call*, const wn_verifier_batch*,
+                               float* features, float* log_probabilities, wn_status* status);
+} wn_verifier_features_1;
 
 /* ---- search: ask / tell -------------------------------------------------------------------------
  * A candidate is a recipe for a latent: where it comes from, with which noise, up to which time.
@@ -445,7 +468,8 @@ typedef struct wn_proposals { /* GROWABLE; a host object, valid during ask; copi
   uint32_t reserved0;
   void* ctx;
   /* Adds a noise to the task's graph. It stays pushed when the candidate that uses it is refused.
-   * OK | WN_E_UNIMPLEMENTED: this host does not know the operation; nothing was added. */
+   * OK | WN_E_UNIMPLEMENTED: this host does not know the operation, or (GRADIENT) the sampler has
+   * no vjp, a selecting verifier no grad, or selection ranks; nothing was added. */
   wn_status(WN_CALL* noise)(void* ctx, const wn_noise_recipe*);
   /* OK | WN_BUDGET | WN_E_RESOURCE_EXHAUSTED: max_n reached, return OK and go on at the next ask |
    * an error of the caller */
@@ -533,7 +557,12 @@ typedef struct wn_sampler_info { /* GROWABLE; filled in by the plugin; constant 
   double preview_nfe;
   double preview_credit;
   double backward_nfe;
-  double network_passes; /* passes per NFE: 2 with classifier-free guidance */
+  double network_passes;  /* passes per NFE: 2 with classifier-free guidance */
+  double vjp_forward_nfe; /* evaluations that vjp makes again per NFE of the path: its own forward
+                             pass, and another one when it keeps checkpoints only. Shown, not
+                             capped */
+  double flops; /* floating-point operations of one network pass for one candidate (a multiplication
+                   with an addition are two); 0: not stated */
 } wn_sampler_info;
 typedef struct wn_sampler_batch { /* GROWABLE; valid during the call */
   uint32_t struct_size;
