@@ -33,6 +33,38 @@ class Mistakes(CliTest):
         for verb in (["run"], ["plan"], ["check", "--load"]):
             self.refused(2, *verb, "endless.toml", says=["budget"])
 
+    def test_options_of_searches_that_make_no_sense_are_refused_before_anything_is_spent(self):
+        for search, says in [("zero_order', cosine=1.0", "option 'cosine' of winnow.zero_order is 1, expected a value in (0, 1)"),
+                             ("zero_order', cosine=0", "option 'cosine' of winnow.zero_order is 0, expected a value in (0, 1)"),
+                             ("zero_order', cosine=-0.5", "option 'cosine' of winnow.zero_order is -0.5, expected a value in (0, 1)"),
+                             ("zero_order', neighbours=0", "option 'neighbours' of winnow.zero_order is 0, expected a value in [1, 65536]"),
+                             ("zero_order', no_improvement='stay'", "is 'stay', expected 'keep' or 'redraw'"),
+                             ("first_order', step=0.0", "option 'step' of winnow.first_order is 0, expected a value in (0, 100]"),
+                             ("paths', sigma=0.0", "option 'sigma' of winnow.paths is 0, expected a value in (0, 1]"),
+                             ("paths', paths=0", "option 'paths' of winnow.paths is 0, expected a value in [1, 65536]")]:
+            for verb in ("check", "plan", "run"):
+                with self.subTest(search, verb=verb):
+                    self.refused(2, verb, "toy.toml", f"search={{plugin='winnow.{search}}}", says=["override 1:1:", says])
+        for paths, says in [("delta_b=0.78", "winnow.paths 1.0.0: create failed: delta_b is 0.78 and delta_f is 0.78: delta_b must be greater, or the paths never reach the data"),
+                            ("delta_f=0.9", "delta_b is 0.81 and delta_f is 0.9: delta_b must be greater"),
+                            ("sigma=0.5", "sigma is 0.5 and delta_f is 0.78: together they must be at most 1, the time of pure noise"),
+                            ("delta_f=0.81, delta_b=0.810001", "so sigma = 0.11 takes more than 10000 rounds")]:
+            for verb in (["check", "--load"], ["plan"], ["run"]):
+                with self.subTest(paths, verb=verb):
+                    self.refused(3, *verb, "toy.toml", f"search={{plugin='winnow.paths', {paths}}}", says=[says])
+        self.assertFalse((self.folder / "runs").exists())
+
+    def test_the_old_names_of_the_options_of_paths_still_count(self):
+        resolved = self.done("check", "toy.toml", "search={plugin='winnow.paths', forward=0.5, back=0.6}", "--print").stdout
+        self.assertIn("delta_f = 0.5", resolved)
+        self.assertIn("delta_b = 0.6", resolved)
+
+    def test_a_search_over_paths_needs_a_sampler_that_renoises(self):
+        for verb in (["check", "--load"], ["plan"], ["run"]):
+            self.refused(2, *verb, "toy.toml", "search={plugin='winnow.paths'}", "sampler={plugin='winnow.toy.plain_sampler'}",
+                         says=["winnow.paths goes back to noise, but winnow.toy.plain_sampler has no renoise"])
+        self.assertFalse((self.folder / "runs").exists())
+
     def test_missing_files_are_named_with_the_nearest(self):
         self.refused(2, "run", "tyo.toml", says=["tyo.toml", "did you mean", "toy.toml"])
         (self.folder / "empty").mkdir()

@@ -48,8 +48,13 @@ Values zero_order_options(const std::string& policy) {
           {"no_improvement", policy}};
 }
 Values paths_options(std::int64_t branches) {
-  return {{"paths", std::int64_t{2}}, {"branches", branches}, {"sigma", 0.11},
-          {"forward", 0.78},          {"back", 0.81},         {"leg_steps", std::int64_t{4}}};
+  return {{"paths", std::int64_t{2}},
+          {"branches", branches},
+          {"sigma", 0.11},
+          {"delta_f", 0.78},
+          {"delta_b", 0.81},
+          {"leg_steps", std::int64_t{4}},
+          {"start_steps", std::int64_t{0}}};
 }
 
 }  // namespace
@@ -141,7 +146,50 @@ TEST_CASE("paths takes as many branches as the budget allows", "[searches]") {
 
 TEST_CASE("paths that would never reach the data are refused", "[searches]") {
   Values wrong = paths_options(3);
-  wrong["back"] = 0.7;
+  wrong["delta_b"] = 0.7;
   CHECK_THROWS_WITH(ToyHost(load(negotiate_paths), wrong, ToyRules{}),
-                    Catch::Contains("back must be greater than forward"));
+                    Catch::Contains("delta_b is 0.7 and delta_f is 0.78: delta_b must be greater"));
+  wrong = paths_options(3);
+  wrong["sigma"] = 0.3;
+  CHECK_THROWS_WITH(ToyHost(load(negotiate_paths), wrong, ToyRules{}),
+                    Catch::Contains("sigma is 0.3 and delta_f is 0.78: together they must be at "
+                                    "most 1"));
+  wrong = paths_options(3);
+  wrong["delta_b"] = 0.78 + 1e-7;
+  CHECK_THROWS_WITH(ToyHost(load(negotiate_paths), wrong, ToyRules{}),
+                    Catch::Contains("takes more than 10000 rounds"));
+}
+
+TEST_CASE("paths may give the first leg, too, a number of steps of its own", "[searches]") {
+  Values options = paths_options(3);
+  options["start_steps"] = std::int64_t{5};
+  ToyHost toy(load(negotiate_paths), options, {.budget = 1000});
+  CHECK(toy.time_of(toy.run()) == 0);
+  CHECK(toy.spent == 2 * 5 + 4 * 6 * 4 + 3 * 6);
+}
+
+TEST_CASE("paths lands exactly on time 0 whatever the floats", "[searches]") {
+  struct Case {
+    double sigma, delta_f, delta_b;
+    std::size_t rounds;  // ceil(sigma / (delta_b - delta_f)), by hand
+  };
+  for (const Case& c : {Case{0.1, 0.5, 0.53, 4}, Case{0.3, 0.6, 0.7, 3}, Case{0.7, 0.1, 0.2, 7},
+                        Case{0.12, 0.78, 0.81, 4}, Case{0.06, 0.9, 0.92, 3},
+                        Case{1.0 / 3, 0.1, 0.1 + 1.0 / 9, 3}, Case{0.2, 0.4, 0.9, 1}}) {
+    CAPTURE(c.sigma, c.delta_f, c.delta_b);
+    Values options = paths_options(2);
+    options["sigma"] = c.sigma;
+    options["delta_f"] = c.delta_f;
+    options["delta_b"] = c.delta_b;
+    ToyHost toy(load(negotiate_paths), options, {.budget = 10000});
+    const auto best = toy.run();
+    REQUIRE(toy.error() == "");
+    CHECK(toy.time_of(best) == 0);  // exactly, or the sample would keep noise
+    REQUIRE(toy.rounds.back() == 0);  // the loop returns after its last round
+    CHECK(toy.rounds.size() == c.rounds + 1);
+    const auto at_zero = std::count_if(toy.log.begin(), toy.log.end(), [](const std::string& line) {
+      return line.ends_with(" > " + std::to_string(0.0));
+    });
+    CHECK(at_zero == 4);  // the last round's 2 x 2 and no others
+  }
 }

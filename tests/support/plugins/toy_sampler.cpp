@@ -7,6 +7,7 @@
 // plugin = "winnow.toy.sampler"
 // size = 4          # height and width
 // steps = 8         # of the final profile; search_steps of the other
+// winnow.toy.plain_sampler is the same model without renoise and vjp, and without options.
 #include <algorithm>
 #include <cmath>
 
@@ -14,21 +15,22 @@
 
 namespace {
 
-class ToySampler {
- public:
-  static constexpr const char* kId = "winnow.toy.sampler";
-  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_TOY_SAMPLER;
+struct Settings {
+  std::int64_t size = 4, steps = 8, search_steps = 0, batch = 16;
+  double eta = 0, poison = 0;
+  bool mixed_times = true;
+};
 
-  ToySampler(const wn::Host&, const wn::Options& options)
-      : size_(options.i64("size")),
-        eta_(options.f64("eta")),
-        mixed_(options.boolean("mixed_times")),
-        batch_(options.i64("batch")),
-        poison_(options.f64("poison")) {
-    const std::int64_t steps = options.i64("steps");
-    const std::int64_t search = options.i64("search_steps");
-    times_[0] = even(1.0, 0.0, steps);
-    times_[1] = even(1.0, 0.0, search ? search : steps);
+class ToyModel {
+ public:
+  explicit ToyModel(const Settings& settings)
+      : size_(settings.size),
+        eta_(settings.eta),
+        mixed_(settings.mixed_times),
+        batch_(settings.batch),
+        poison_(settings.poison) {
+    times_[0] = even(1.0, 0.0, settings.steps);
+    times_[1] = even(1.0, 0.0, settings.search_steps ? settings.search_steps : settings.steps);
     scale_[0].assign(times_[0].size() - 1, 1.0);
     scale_[1].assign(times_[1].size() - 1, 1.0);
   }
@@ -51,6 +53,7 @@ class ToySampler {
     out.preview_nfe = 1;
     out.preview_credit = 1;
     out.backward_nfe = 2;
+    out.vjp_forward_nfe = 1;
     out.network_passes = 1;
     return out;
   }
@@ -92,8 +95,7 @@ class ToySampler {
         batch.fail(i, WN_E_INTERNAL, "poisoned noise");
       const auto clean = batch.carry().item(i);
       const double from = batch.from_time()[i], to = batch.to_time()[i];
-      const double asked = batch.stochasticity()[i];
-      const double eta = to == 0 || asked == -1 ? 0 : eta_ * (asked > 0 ? asked : 1);
+      const double eta = to == 0 ? 0 : strength(batch.stochasticity()[i]);
       for (std::size_t e = 0; e < x.size(); ++e) {
         const double moved = x[e] + (to - from) * (x[e] - clean[e]) / from;
         x[e] = static_cast<float>(moved + eta * std::sqrt(from - to) * noise[i * x.size() + e]);
@@ -121,6 +123,53 @@ class ToySampler {
     }
   }
 
+ protected:
+  static std::vector<double> even(double from, double to, std::int64_t steps) {
+    std::vector<double> times;
+    for (std::int64_t k = 0; k <= steps; ++k)
+      times.push_back(from + (to - from) * static_cast<double>(k) / static_cast<double>(steps));
+    times.back() = to;
+    return times;
+  }
+
+  static double mean_of(std::int64_t class_id) {
+    return (static_cast<double>(class_id) - 4.5) / 9.0;
+  }
+  double strength(double asked) const { return asked == -1 ? 0 : eta_ * (asked > 0 ? asked : 1); }
+
+  // Into the carry, unless it is there already.
+  void predict(const wn::SamplerBatch& batch, std::size_t i) const {
+    if (batch.has_eval()[i]) return;
+    const double mean = mean_of(batch.class_id(i));
+    const double t = batch.from_time()[i];
+    const auto x = batch.latents().item(i);
+    auto clean = batch.carry().item(i);
+    for (std::size_t e = 0; e < x.size(); ++e)
+      clean[e] = static_cast<float>(mean + (x[e] - mean) / (1 + t * t));
+  }
+
+  std::int64_t size_;
+  double eta_;
+  bool mixed_;
+  std::int64_t batch_;
+  double poison_;
+  std::vector<double> times_[2], scale_[2];
+};
+
+class ToySampler : public ToyModel {
+ public:
+  static constexpr const char* kId = "winnow.toy.sampler";
+  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_TOY_SAMPLER;
+
+  ToySampler(const wn::Host&, const wn::Options& options)
+      : ToyModel({.size = options.i64("size"),
+                  .steps = options.i64("steps"),
+                  .search_steps = options.i64("search_steps"),
+                  .batch = options.i64("batch"),
+                  .eta = options.f64("eta"),
+                  .poison = options.f64("poison"),
+                  .mixed_times = options.boolean("mixed_times")}) {}
+
   // Flow matching's kernel: alpha = 1 - t, sigma = t.
   void renoise(const wn::SamplerBatch& batch) {
     std::vector<float> noise(static_cast<std::size_t>(size_ * size_) * batch.size());
@@ -138,34 +187,34 @@ class ToySampler {
     }
   }
 
- private:
-  static std::vector<double> even(double from, double to, std::int64_t steps) {
-    std::vector<double> times;
-    for (std::int64_t k = 0; k <= steps; ++k)
-      times.push_back(from + (to - from) * static_cast<double>(k) / static_cast<double>(steps));
-    times.back() = to;
-    return times;
+  // The path without noise is affine: x(0) = m + f (x(1) - m), f the product of the steps' factors.
+  void vjp(const wn::SamplerBatch& batch, const wn_tensor& d_samples, const wn_tensor& d_latents) {
+    const wn::Tensor<const float> in(d_samples);
+    const wn::Tensor<float> out(d_latents);
+    const std::vector<double>& times = times_[batch.profile()];
+    double factor = 1;
+    for (std::size_t k = 0; k + 1 < times.size(); ++k)
+      factor *= 1 + (times[k + 1] - times[k]) * times[k] / (1 + times[k] * times[k]);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (strength(batch.stochasticity()[i]) > 0)
+        batch.fail(i, WN_E_FAILED_PRECONDITION, "a path with noise in its steps has no gradient");
+      const double mean = mean_of(batch.class_id(i));
+      const auto x = batch.latents().item(i);
+      for (std::size_t e = 0; e < x.size(); ++e) {
+        const double pixel = 0.5 + (mean + factor * (x[e] - mean)) / 6;
+        const bool clamped = pixel < 0 || pixel > 1;
+        out.item(i)[e] = clamped ? 0.0f : static_cast<float>(in.item(i)[e] * factor / 6);
+      }
+    }
   }
+};
 
-  // Into the carry, unless it is there already.
-  void predict(const wn::SamplerBatch& batch, std::size_t i) const {
-    if (batch.has_eval()[i]) return;
-    const double mean = (static_cast<double>(batch.class_id(i)) - 4.5) / 9.0;
-    const double t = batch.from_time()[i];
-    const auto x = batch.latents().item(i);
-    auto clean = batch.carry().item(i);
-    for (std::size_t e = 0; e < x.size(); ++e)
-      clean[e] = static_cast<float>(mean + (x[e] - mean) / (1 + t * t));
-  }
-
-  std::int64_t size_;
-  double eta_;
-  bool mixed_;
-  std::int64_t batch_;
-  double poison_;
-  std::vector<double> times_[2], scale_[2];
+class PlainToySampler : public ToyModel {
+ public:
+  static constexpr const char* kId = "winnow.toy.plain_sampler";
+  PlainToySampler() : ToyModel(Settings{}) {}
 };
 
 }  // namespace
 
-WN_EXPORT_PLUGINS(ToySampler)
+WN_EXPORT_PLUGINS(ToySampler, PlainToySampler)

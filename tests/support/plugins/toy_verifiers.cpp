@@ -1,5 +1,5 @@
-// toy_verifiers: for tests: one that rates by a single pixel, and one that gives NaN for dark
-// images.
+// toy_verifiers: for tests: one that rates by a single pixel, one that gives NaN for dark images,
+// and a smooth one with a gradient.
 #include <cmath>
 #include <limits>
 
@@ -35,6 +35,36 @@ class SometimesNan {
   }
 };
 
+// score = -mean over pixels of (pixel - value)^2.
+class Target {
+ public:
+  static constexpr const char* kId = "winnow.toy.target";
+  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_TOY_TARGET;
+
+  Target(const wn::Host&, const wn::Options& options) : value_(options.f64("value")) {}
+
+  void score(const wn::VerifierBatch& batch, std::span<float> scores) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      double sum = 0;
+      for (const float pixel : batch.sample(i)) sum += (pixel - value_) * (pixel - value_);
+      scores[i] = static_cast<float>(-sum / static_cast<double>(batch.sample(i).size()));
+    }
+  }
+
+  void grad(const wn::VerifierBatch& batch, const wn_tensor& d_samples) {
+    const wn::Tensor<float> out(d_samples);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const auto pixels = batch.sample(i);
+      const double scale = -2.0 / static_cast<double>(pixels.size());
+      for (std::size_t e = 0; e < pixels.size(); ++e)
+        out.item(i)[e] = static_cast<float>(scale * (pixels[e] - value_));
+    }
+  }
+
+ private:
+  double value_;
+};
+
 }  // namespace
 
-WN_EXPORT_PLUGINS(FirstPixel, SometimesNan)
+WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target)
