@@ -41,7 +41,7 @@ using Tensors = std::map<std::string, at::Tensor>;
 std::vector<int64_t> parse_strides(const SafetensorsFile& file) {
   const auto found = file.metadata.find("strides");
   if (found == file.metadata.end()) {
-    throw std::runtime_error(file.path + ": the metadata has no 'strides', this is no classifier");
+    throw std::runtime_error(file.path + ": the metadata has no 'strides'");
   }
   std::istringstream in(found->second);
   std::vector<int64_t> out;
@@ -163,44 +163,62 @@ Network make_network(const Shape& shape, at::Generator generator) {
   return net;
 }
 
-std::map<std::string, std::string> network_metadata(const Network& net) {
+std::map<std::string, std::string> network_metadata(const Network& net,
+                                                    const std::string& architecture) {
   std::string strides;
-  for (const Conv& c : net.convs)
-    strides += (strides.empty() ? "" : " ") + std::to_string(c.stride);
-  return {{"architecture", "classifier"}, {"strides", strides}};
+  for (const Conv& c : net.convs) {
+    if (!strides.empty()) strides += ' ';
+    strides += std::to_string(c.stride);
+  }
+  return {{"architecture", architecture}, {"strides", strides}};
 }
 
-Network load_network(const std::string& path) {
-  const SafetensorsFile file = read_safetensors(path);
-  const Tensors tensors = to_tensors(file);
+void check_architecture(const SafetensorsFile& file, const std::string& architecture) {
+  const auto found = file.metadata.find("architecture");
+  if (found != file.metadata.end() && found->second == architecture) return;
+  throw std::runtime_error(file.path + ": the metadata's architecture is " +
+                           (found == file.metadata.end() ? "missing" : "'" + found->second + "'") +
+                           ", expected '" + architecture + "'");
+}
+
+Network take_network(const SafetensorsFile& file, Tensors& tensors, const std::string& prefix) {
   Network net;
   for (const int64_t stride : parse_strides(file)) net.convs.push_back({{}, {}, stride});
-  net.mixers.resize(static_cast<size_t>(count_blocks(tensors, "mixers.", ".token_in.weight")));
-  size_t used = 0;
-  for_each_tensor(net, [&](const std::string& name, at::Tensor& tensor) {
+  net.mixers.resize(
+      static_cast<size_t>(count_blocks(tensors, prefix + "mixers.", ".token_in.weight")));
+  for_each_tensor(net, [&](const std::string& own_name, at::Tensor& tensor) {
+    const std::string name = prefix + own_name;
     const auto found = tensors.find(name);
     if (found == tensors.end())
-      throw std::runtime_error(path + ": tensor '" + name + "' is missing");
-    const bool is_conv = name.rfind("convs.", 0) == 0 && name.find(".norm.") == std::string::npos;
+      throw std::runtime_error(file.path + ": tensor '" + name + "' is missing");
     const bool is_vector =
         name.find("norm.") != std::string::npos || name.find("bias") != std::string::npos;
-    const int64_t dims = is_vector ? 1 : is_conv ? 4 : 2;
+    const int64_t dims = is_vector ? 1 : own_name.rfind("convs.", 0) == 0 ? 4 : 2;
     if (found->second.dim() != dims || found->second.numel() == 0) {
-      throw std::runtime_error(path + ": tensor '" + name + "' should have " +
+      throw std::runtime_error(file.path + ": tensor '" + name + "' should have " +
                                std::to_string(dims) + " dimensions and at least one element");
     }
     tensor = found->second;
-    ++used;
+    tensors.erase(found);
   });
-  if (used != tensors.size()) {
-    throw std::runtime_error(path + ": " + std::to_string(tensors.size() - used) +
-                             " tensors are not part of the classifier");
-  }
-  check_shapes(path, net);
+  check_shapes(file.path, net);
   return net;
 }
 
-Output classify(const Network& net, const at::Tensor& images) {
+Network load_network(const std::string& path, const std::string& architecture) {
+  const SafetensorsFile file = read_safetensors(path);
+  check_architecture(file, architecture);
+  Tensors tensors = to_tensors(file);
+  Network net = take_network(file, tensors, "");
+  if (!tensors.empty()) {
+    throw std::runtime_error(path + ": " + std::to_string(tensors.size()) +
+                             " tensors are not part of the " + architecture + ", such as '" +
+                             tensors.begin()->first + "'");
+  }
+  return net;
+}
+
+at::Tensor features(const Network& net, const at::Tensor& images) {
   at::Tensor x = images * 2.0 - 1.0;
   for (const Conv& c : net.convs) x = run_conv(c, x);
   x = x.flatten(2).transpose(1, 2);
@@ -212,8 +230,12 @@ Output classify(const Network& net, const at::Tensor& images) {
                              std::to_string(images.size(3)) +
                              " pixels do not fit the classifier's feature layer");
   }
-  const at::Tensor features = at::gelu(linear(net.feature, pooled), "tanh");
-  return {features, linear(net.head, features)};
+  return at::gelu(linear(net.feature, pooled), "tanh");
+}
+
+Output classify(const Network& net, const at::Tensor& images) {
+  const at::Tensor x = features(net, images);
+  return {x, linear(net.head, x)};
 }
 
 }  // namespace winnow::classifier

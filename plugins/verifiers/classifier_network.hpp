@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "safetensors.hpp"
+
 namespace winnow::classifier {
 
 struct Layer {
@@ -39,6 +41,7 @@ struct Network {
   std::vector<Conv> convs;
   std::vector<Mixer> mixers;
   Layer feature, head;
+  int64_t channels() const { return convs[0].conv.weight.size(1); }  // of an image
   int64_t classes() const { return head.bias.size(0); }
 };
 
@@ -64,14 +67,26 @@ void for_each_tensor(Network& network,
 
 Network make_network(const Shape& shape, at::Generator generator);
 
-// The metadata that `load_network` needs beside the tensors.
-std::map<std::string, std::string> network_metadata(const Network& network);
+// The metadata that `load_network` needs beside the tensors. An "encoder" was trained without
+// labels up to its features; only its head saw them.
+std::map<std::string, std::string> network_metadata(const Network& network,
+                                                    const std::string& architecture = "classifier");
 
 // float32 on the CPU. Throws std::runtime_error naming the file and what is wrong with it.
-Network load_network(const std::string& path);
+Network load_network(const std::string& path, const std::string& architecture = "classifier");
+
+// The network among the tensors of a file whose names begin with `prefix`; takes them out of
+// `tensors`.
+Network take_network(const SafetensorsFile& file, std::map<std::string, at::Tensor>& tensors,
+                     const std::string& prefix);
+
+// Throws unless the file's metadata says that it holds this architecture.
+void check_architecture(const SafetensorsFile& file, const std::string& architecture);
 
 // images [n, channels, size, size] in [0, 1]. An item's result depends on that item alone, up to
-// kernel rounding.
+// kernel rounding. [n, width of the feature layer]
+at::Tensor features(const Network& network, const at::Tensor& images);
+// The features and what the head makes of them.
 Output classify(const Network& network, const at::Tensor& images);
 
 }  // namespace winnow::classifier

@@ -12,7 +12,9 @@
 //   plugin = "winnow.judge"
 //   role = "report"
 //   weights = "examples/models/fashion-judge.safetensors"
-#include "class_scores.hpp"
+#include <cmath>
+
+#include "class_verifier.hpp"
 
 namespace {
 
@@ -22,7 +24,7 @@ class Judge {
   static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_JUDGE;
 
   explicit Judge(const wn::Options& options)
-      : net_(winnow::classifier::load_for_plugin(options.path("weights").string())) {}
+      : net_(winnow::classifier::load_for_plugin(options.path("weights").string(), "classifier")) {}
 
   wn::VerifierInfo info() const {
     return {.flags = WN_F_DETERMINISTIC, .n_heads = 2, .preferred_batch = 256};
