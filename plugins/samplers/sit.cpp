@@ -16,7 +16,10 @@
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
+#include <optional>
+
 #include "flow_solvers.hpp"
+#include "path_gradient.hpp"
 #include "safetensors_torch.hpp"
 #include "samplers/sit_network.hpp"
 #include "winnow/winnow.hpp"
@@ -28,6 +31,8 @@ using namespace winnow;
 
 constexpr uint32_t kPreferredBatch = 64, kMaxBatch = 256;
 constexpr int64_t kMaxHeads = 1024;
+constexpr double kBackwardNfe = 2;    // a backward pass costs about twice a forward pass
+constexpr double kVjpForwardNfe = 2;  // the forward pass to the sample, and each step made again
 
 at::Device parse_device(const std::string& name) {
   try {
@@ -112,7 +117,10 @@ class Sit {
     out.noise_scale = times.data();  // the noise of x_t has the standard deviation t
     out.preview_nfe = 1;
     out.preview_credit = 1;
+    out.backward_nfe = kBackwardNfe;
+    out.vjp_forward_nfe = kVjpForwardNfe;
     out.network_passes = guided() ? 2 : 1;
+    out.flops = sit::velocity_flops(c);
     return out;
   }
 
@@ -218,6 +226,27 @@ class Sit {
     clear_evaluations(batch);
   }
 
+  // Exact through decode's clamp, too: a pixel beyond black or white does not answer to its latent,
+  // so its gradient is 0. Passed straight through it would take its share of a move whose length is
+  // fixed, and change nothing.
+  void vjp(const wn::SamplerBatch& batch, const wn_tensor& d_samples, const wn_tensor& d_latents) {
+    const ThreadsGuard threads(threads_);
+    const std::optional<flow::Solver> solver = path_solver(batch);
+    if (!solver) return;
+    const std::vector<double>& times = schedule(batch.profile());
+    const at::Tensor label = labels(batch);
+    const at::Tensor d = wn::torch_view(d_samples).to(device_);
+    const auto step = [&](const at::Tensor& x, size_t k) {
+      batch.call().check_stop();
+      return ode_step(*solver, x, times[k], times[k + 1], label);
+    };
+    const auto through_decode = [&](const at::Tensor& x) {
+      return 0.5 * d * (x >= -1).logical_and(x <= 1);
+    };
+    wn::torch_view(d_latents).copy_(path_gradient(wn::torch_view(batch.latents_raw()).to(device_),
+                                                  times.size() - 1, step, through_decode));
+  }
+
  private:
   bool guided() const { return guidance_ != 1.0; }
   const std::vector<double>& schedule(uint32_t profile) const {
@@ -266,6 +295,34 @@ class Sit {
                       at::cat({label, at::full_like(label, net_.config.classes)}));
     const auto halves = both.chunk(2);
     return -(halves[1] + guidance_ * (halves[0] - halves[1]));
+  }
+
+  // The one solver of all items without noise in their steps; the others fail.
+  std::optional<flow::Solver> path_solver(const wn::SamplerBatch& batch) const {
+    std::optional<flow::Solver> found;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const flow::Solver solver = flow::effective_solver(solver_, batch.stochasticity()[i]);
+      if (solver != flow::Solver::kEulerMaruyama) {
+        found = solver;
+        continue;
+      }
+      batch.fail(i, WN_E_FAILED_PRECONDITION,
+                 "the gradient of a path of the SDE was asked for, expected solver euler or heun, "
+                 "or stochasticity -1");
+    }
+    return found;
+  }
+
+  // step() for items that stand at one time, as a function that autograd can follow.
+  at::Tensor ode_step(flow::Solver solver, const at::Tensor& x, double from, double to,
+                      const at::Tensor& label) const {
+    const auto at_time = [&](double t) {
+      return std::vector<double>(static_cast<size_t>(x.size(0)), t);
+    };
+    const at::Tensor u = velocity(x, at_time(from), label);
+    const at::Tensor next = x + (to - from) * u;
+    if (!flow::has_second_evaluation(solver, to)) return next;
+    return x + 0.5 * (to - from) * (u + velocity(next, at_time(to), label));
   }
 
   // u at the latents where the items stand, out of the carry for those that have it there. The

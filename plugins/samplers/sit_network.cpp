@@ -241,4 +241,15 @@ at::Tensor velocity(const Network& net, const at::Tensor& x, const at::Tensor& s
   return unpatchify(out, c).narrow(1, 0, c.channels);
 }
 
+double velocity_flops(const Config& c) {
+  const auto w = static_cast<double>(c.width), depth = static_cast<double>(c.depth);
+  const auto side = static_cast<double>(c.size / c.patch), tokens = side * side;
+  const auto area = static_cast<double>(c.patch * c.patch);
+  const double in = area * static_cast<double>(c.channels);
+  const double out = area * static_cast<double>(c.out_channels);
+  const double embeddings = tokens * in * w + kFrequencies * w + w * w;
+  const double block = (4 + 2 * kMlpRatio) * tokens * w * w + 2 * tokens * tokens * w + 6 * w * w;
+  return 2 * (embeddings + depth * block + 2 * w * w + tokens * w * out);
+}
+
 }  // namespace winnow::sit

@@ -66,4 +66,13 @@ Network network_from_tensors(const std::map<std::string, at::Tensor>& tensors, i
 at::Tensor velocity(const Network& network, const at::Tensor& x, const at::Tensor& s,
                     const at::Tensor& label);
 
+// Floating-point operations of `velocity` for one item: its matrix products, a multiplication with
+// its addition counted as two; what is done element by element (norms, GELU, softmax) is left out.
+// With T = (size / patch)^2 tokens, width w, depth D, P = patch^2 channels, O = patch^2
+// out_channels and F = 256 time frequencies:
+//   2 [ T P w + F w + w^2  +  D (12 T w^2 + 2 T^2 w + 6 w^2)  +  2 w^2 + T w O ]
+// (patches, time; per block qkv 3, projection 1 and MLP 8 T w^2, attention, modulation; last
+// layer).
+double velocity_flops(const Config& config);
+
 }  // namespace winnow::sit
