@@ -58,9 +58,11 @@ Assembly::Assembly(const RunConfig& config, const Registry& registry,
                                          .selection = *selection_,
                                          .selecting = selecting,
                                          .verifier_flags = common_flags,
+                                         .preview_times = scorer_->preview_times(),
                                          .budget = config.budget,
                                          .run_seed = config.seed,
-                                         .profiles_differ = schedules_differ(*sampler_)});
+                                         .profiles_differ = schedules_differ(*sampler_),
+                                         .gradients = no_gradient_because().empty()});
   fixed_cost_ =
       registry.find(PluginKind::kSearch, config.search.id).plugin().claims_true("fixed_cost");
   check_fit();
@@ -79,6 +81,18 @@ std::unique_ptr<Search> Assembly::make_search() {
   return std::make_unique<Search>(instance(PluginKind::kSearch, config_.search));
 }
 
+// Why no gradient of the score can be taken; empty: it can.
+std::string Assembly::no_gradient_because() const {
+  if (!sampler_->can_vjp()) return fmt::format("{} has no vjp", sampler_->id());
+  if (selection_->pooled())
+    return "selection.rule ranks within a pool, and ranks have no gradient; take \"weighted-sum\"";
+  for (std::size_t v = 0; v < scorer_->size(); ++v)
+    if (const Verifier& verifier = scorer_->verifier(v);
+        scorer_->selects(v) && !verifier.has_grad())
+      return fmt::format("{} has no grad", verifier.id());
+  return "";
+}
+
 void Assembly::check_fit() const {
   const SamplerInfo& info = sampler_->info(WN_PROFILE_FINAL);
   const auto& shape = info.sample_shape;
@@ -91,6 +105,9 @@ void Assembly::check_fit() const {
     throw Error(Exit::kUsage, fmt::format("{} needs scores on a fixed scale, but selection.rule "
                                           "judges within a pool; take \"weighted-sum\"",
                                           search.id));
+  if (const std::string why = no_gradient_because();
+      search.claims_true("needs_gradient") && !why.empty())
+    throw Error(Exit::kUsage, fmt::format("{} follows gradients, but {}", search.id, why));
   if (search.claims_true("needs_renoise") && !sampler_->can_renoise())
     throw Error(Exit::kUsage, fmt::format("{} goes back to noise, but {} has no renoise", search.id,
                                           sampler_->id()));

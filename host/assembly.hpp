@@ -37,6 +37,7 @@ class Assembly {
 
  private:
   std::unique_ptr<PluginInstance> instance(PluginKind kind, const PluginUse& use);
+  std::string no_gradient_because() const;
   void check_fit() const;
 
   const RunConfig& config_;

@@ -356,7 +356,7 @@ class ConfigReader {
             fmt::format("{} verifiers select, and no [selection] says how their scores "
                         "become one",
                         selecting_.size()),
-            "rule = \"weighted-sum\", \"mean-rank\" or \"z-sum\"");
+            "rule = \"weighted-sum\", \"mean-rank\", \"worst-rank\" or \"z-sum\"");
       }
       return;
     }
@@ -364,12 +364,13 @@ class ConfigReader {
     config_.rule = rule == "weighted-sum" ? SelectionRule::kWeightedSum
                    : rule == "mean-rank"  ? SelectionRule::kMeanRank
                    : rule == "z-sum"      ? SelectionRule::kZSum
+                   : rule == "worst-rank" ? SelectionRule::kWorstRank
                                           : SelectionRule::kSingle;
     if (rule == "single" && selecting_.size() > 1) {
       section.complain(
           "rule",
           fmt::format("'single' is for one verifier that selects, there are {}", selecting_.size()),
-          "rule = \"weighted-sum\", \"mean-rank\" or \"z-sum\"");
+          "rule = \"weighted-sum\", \"mean-rank\", \"worst-rank\" or \"z-sum\"");
     }
   }
 

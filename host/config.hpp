@@ -25,7 +25,7 @@ struct VerifierUse {
   VerifierRole role = VerifierRole::kSelect;
 };
 
-enum class SelectionRule { kSingle, kWeightedSum, kMeanRank, kZSum };
+enum class SelectionRule { kSingle, kWeightedSum, kMeanRank, kZSum, kWorstRank };
 
 // The caps hold per task, but for seconds; the first one reached wins. At least one is set, or the
 // search ends by itself.

@@ -151,7 +151,10 @@ ConfigSection selection_section() {
                             {{"single", "the score of the one verifier that selects"},
                              {"weighted-sum", "sum of weight times score"},
                              {"mean-rank", "weighted mean of the ranks within a pool"},
-                             {"z-sum", "weighted sum of standardised scores within a pool"}}),
+                             {"z-sum", "weighted sum of standardised scores within a pool"},
+                             {"worst-rank",
+                              "the worst of the ranks within a pool; weights do not "
+                              "count"}}),
                      "`\"single\"` with one selecting verifier, needed with more")}};
 }
 

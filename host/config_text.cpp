@@ -23,6 +23,8 @@ const char* rule_name(SelectionRule rule) {
       return "mean-rank";
     case SelectionRule::kZSum:
       return "z-sum";
+    case SelectionRule::kWorstRank:
+      return "worst-rank";
   }
   return "";
 }

@@ -34,9 +34,12 @@ Engine::Engine(Frame& frame, const std::vector<TaskSpec>& tasks, Scorer& scorer,
       settings_(std::move(settings)),
       walker_(frame.sampler, settings_.batch, settings_.deterministic),
       cache_(settings_.cache_bytes),
+      directions_(settings_.cache_bytes),
+      set_level_(scorer.set_level()),
       entries_(tasks.size()),
       clock_(std::make_unique<Clock>()) {
   recomputed_nfe_ = history_.recomputed_nfe;
+  if (set_level_) scorer_.reset();
 }
 
 Engine::~Engine() = default;
@@ -107,6 +110,7 @@ bool Engine::loop() {
       turns_.pop_front();
       if (const auto found = live_.find(index); found != live_.end()) advance(*found->second);
     }
+    judge_parked();
     admit();
     while (!ready_.empty() && walker_.in_flight() < in_flight) {
       const std::unique_ptr<Job> job = std::move(ready_.front());
@@ -115,8 +119,7 @@ bool Engine::loop() {
     }
     if (walker_.in_flight() > 0) {
       const SampleBatch batch = walker_.advance(finished);
-      judge(batch);
-      for (auto& walk : finished) finish(std::move(walk));
+      take(batch, finished);
       finished.clear();
     } else if (ready_.empty() && turns_.empty()) {
       if (next_task_ == specs_.size() && live_.empty()) break;
@@ -133,9 +136,11 @@ bool Engine::loop() {
 // New tasks as long as those that run do not fill the batches.
 void Engine::admit() {
   while (next_task_ < specs_.size() && live_.size() < kMaxLive && turns_.empty() &&
-         ready_.size() + walker_.in_flight() < std::size_t{4} * settings_.batch) {
+         ready_.size() + walker_.in_flight() < std::size_t{4} * settings_.batch &&
+         (live_.empty() || parked_bytes_ < settings_.cache_bytes)) {
     const std::uint64_t index = next_task_++;
     if (const auto known = history_.finals.find(index); known != history_.finals.end()) {
+      if (set_level_) accept_again(index, known->second.entry);
       settle(index, std::move(known->second.entry), known->second.ledger);
       history_.finals.erase(known);
       continue;
@@ -150,6 +155,10 @@ void Engine::admit() {
     if (const auto done = history_.done.find(index); done != history_.done.end()) {
       live->known = std::move(done->second);
       history_.done.erase(done);
+    }
+    if (const auto known = history_.gradients.find(index); known != history_.gradients.end()) {
+      live->known_gradients = std::move(known->second);
+      history_.gradients.erase(known);
     }
     Live& here = *live;
     live_[index] = std::move(live);
@@ -209,6 +218,7 @@ void Engine::ask(Live& live) {
   } else {
     write(record);
   }
+  restore_gradients(live, asked);
   for (std::uint64_t id : asked.candidates) schedule(live, id);
 }
 
@@ -238,27 +248,30 @@ void Engine::replay(Live& live, const DoneRecord& known) {
 void Engine::prepare(std::unique_ptr<Job> job) {
   Task& task = *job->live->task;
   const Candidate& c = task.candidate(job->id);
-  const bool of_itself = job->purpose == Purpose::kFinal;
-  if (of_itself ? job->live->plan.mode == FinalMode::kRegenerate : c.op == WN_CAND_START) {
-    ready_.push_back(std::move(job));
-    return;
-  }
+  const bool final = job->purpose == Purpose::kFinal;
+  const bool of_itself = final || job->purpose == Purpose::kGradient;
+  const bool from_noise =
+      final ? job->live->plan.mode == FinalMode::kRegenerate : !of_itself && c.op == WN_CAND_START;
+  if (from_noise) return get_ready(std::move(job));
   const std::uint64_t parent = of_itself ? job->id : c.parent;
   const LatentKey key{task.index(), parent};
   if (job->live->winner == parent && job->live->winner_latent)
     job->base = job->live->winner_latent;
   else
     job->base = cache_.get(key);
-  if (job->base) {
-    ready_.push_back(std::move(job));
-    return;
-  }
+  if (job->base) return get_ready(std::move(job));
   auto& queue = waiting_[key];
   const bool nobody_makes_it =
       queue.empty() && task.candidate(parent).state != CandidateState::kOpen;
   Live* live = job->live;
   queue.push_back(std::move(job));
   if (nobody_makes_it) prepare(std::make_unique<Job>(Job{live, parent, Purpose::kRemake, nullptr}));
+}
+
+// The latent is there; the noise may still have to be made. In this order: a candidate whose parent
+// can still fail must not wait for gradients.
+void Engine::get_ready(std::unique_ptr<Job> job) {
+  if (!wait_for_gradient(job)) ready_.push_back(std::move(job));
 }
 
 // From the chosen candidate's latent, or from its noise, to the sample that is handed out.
@@ -292,12 +305,20 @@ void Engine::start(Job& job) {
   if (c.op == WN_CAND_JITTER && job.purpose != Purpose::kFinal) apply_jitter(*walk);
   if (job.purpose == Purpose::kFinal) {
     aim_at_final(*walk, c, job.live->plan);
+    if (job.live->plan.mode != FinalMode::kAsItIs) want_previews(*walk, frame_);
+    walker_.add(std::move(walk));
+    return;
+  }
+  if (job.purpose == Purpose::kGradient) {
+    walk->leg = nullptr;
+    walk->stage = Stage::kDecode;
     walker_.add(std::move(walk));
     return;
   }
   if (job.purpose == Purpose::kCandidate && c.scored) {
     walk->wants_preview = c.stop_time > 0;
     walk->wants_sample = c.stop_time == 0;
+    want_previews(*walk, frame_);
     if (walk->stage == Stage::kDone)
       walk->stage = walk->wants_preview ? Stage::kPreview : Stage::kDecode;
   }

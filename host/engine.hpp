@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -27,6 +28,8 @@ class EngineOutput {
   // Writes one sample; returns its path relative to the run directory.
   virtual std::string sample(const std::string& name, std::span<const float> sample,
                              const nlohmann::ordered_json& recipe) = 0;
+  // The pixels of such a file, as a sample: in [0, 1], in steps of 1/255.
+  virtual std::vector<float> read_sample(const std::string& file) = 0;
   virtual void record(const std::string& payload) = 0;
   virtual void commit() = 0;  // makes everything so far durable
 };
@@ -66,8 +69,8 @@ class Engine {
   }
   double seconds() const;  // wall clock over all parts
   double seconds_this_part() const { return seconds() - history_.seconds; }
-  double walked_nfe() const { return history_.walked_nfe + walker_.walked_nfe(); }
-  double walked_nfe_this_part() const { return walker_.walked_nfe(); }
+  double walked_nfe() const { return history_.walked_nfe + walked_nfe_this_part(); }
+  double walked_nfe_this_part() const { return walker_.walked_nfe() + gradient_nfe_; }
   // Means over finished tasks: of the first selecting verifier's score of the final sample, and how
   // much it gained over the first candidate. Before one is finished the best is that of the running
   // ones by the selection rule; NaN: nothing has a score.
@@ -79,6 +82,8 @@ class Engine {
  private:
   struct Live;  // a task and its books
   struct Job;   // a walk that waits for its parent's latent
+  struct GradientWait;
+  struct Parked;  // results of a task whose turn has not come
 
   bool loop();
   void admit();
@@ -87,13 +92,31 @@ class Engine {
   void schedule(Live& live, std::uint64_t id);
   void replay(Live& live, const DoneRecord& known);
   void prepare(std::unique_ptr<Job> job);
+  void get_ready(std::unique_ptr<Job> job);
   void start(Job& job);
   void aim_at_final(Walk& walk, const Candidate& c, const FinalPlan& plan);
   void finish(std::unique_ptr<Walk> walk);
   void candidate_over(Live& live, Walk& walk);
   void fail_candidate(Live& live, std::uint64_t id, const std::string& why);
   void wake(const LatentKey& key, const LatentPtr& latent);
+  void take(const SampleBatch& batch, std::vector<std::unique_ptr<Walk>>& finished);
   void judge(const SampleBatch& batch);
+  Exhibit exhibit_of(const Walk& walk, std::size_t row) const;
+  void judged(Walk& walk, Exhibit& exhibit, std::span<const float> sample);
+
+  // Gradients (engine_gradients.cpp).
+  bool wait_for_gradient(std::unique_ptr<Job>& job);
+  void make_noise(Task& task, std::uint64_t noise, std::span<const float> direction);
+  void take_gradients(const SampleBatch& batch);
+  void gradient_over(Live& live, Walk& walk);
+  void restore_gradients(Live& live, const Asked& asked);
+
+  // Set-level verifiers (engine_sets.cpp): tasks are judged one after the other.
+  bool in_turn(const Task& task) const { return !set_level_ || task.index() == tasks_done_; }
+  void park(const SampleBatch& batch, std::vector<std::unique_ptr<Walk>>& finished);
+  void judge_parked();
+  void accept_again(std::uint64_t index, const nlohmann::ordered_json& entry);
+
   void begin_final(Live& live);
   void final_over(Live& live, Walk& walk, ScoreTable scores);
   void close(Live& live, nlohmann::ordered_json entry);
@@ -119,11 +142,16 @@ class Engine {
   std::deque<std::uint64_t> turns_;  // tasks that may be able to go on
   std::deque<std::unique_ptr<Job>> ready_;
   std::unordered_map<LatentKey, std::vector<std::unique_ptr<Job>>, LatentKeyHash> waiting_;
+  std::unordered_map<LatentKey, GradientWait, LatentKeyHash> gradient_waits_;  // by source
+  LatentCache directions_;  // d score / d noise by source, as latents
+  bool set_level_;
+  std::map<std::uint64_t, std::vector<Parked>> parked_;  // by task
+  std::uint64_t parked_bytes_ = 0;
   std::uint64_t pending_bytes_ = 0;  // records that are not committed
   std::uint64_t next_task_ = 0, tasks_done_ = 0;
   std::vector<nlohmann::ordered_json> entries_;
   Ledger ledger_;
-  double recomputed_nfe_ = 0;
+  double recomputed_nfe_ = 0, gradient_nfe_ = 0;
   double best_sum_ = 0, gain_sum_ = 0, gain_tasks_ = 0;
   bool any_task_failed_ = false, dirty_ = false;
   struct Clock;

@@ -24,53 +24,76 @@ const char* mode_name(FinalMode mode) {
 
 }  // namespace
 
+void Engine::take(const SampleBatch& batch, std::vector<std::unique_ptr<Walk>>& finished) {
+  if (set_level_) park(batch, finished);
+  judge(batch);
+  take_gradients(batch);
+  for (auto& walk : finished) finish(std::move(walk));
+}
+
+// Who looks at it: selecting verifiers at all that is scored; held-out ones at what is written,
+// and, when they want a preview, at every sample, since only a walk has previews.
+Exhibit Engine::exhibit_of(const Walk& walk, std::size_t row) const {
+  const Candidate& c = walk.task->candidate(walk.id);
+  Exhibit e;
+  e.row = row;
+  e.condition = walk.task->condition();
+  e.candidate = walk.id;
+  e.previews = walk.previews;
+  const bool final = walk.purpose == Purpose::kFinal;
+  const bool known = final && live_.at(walk.task->index())->plan.mode == FinalMode::kAsItIs;
+  if (known) e.scores = c.scores;
+  for (std::size_t v = 0; v < scorer_.size(); ++v) {
+    bool asked = true;
+    if (known)
+      asked = e.scores[v].empty();
+    else if (!final && !scorer_.selects(v))
+      asked = c.stop_time == 0 &&
+              (c.first || settings_.keep_all || scorer_.verifier(v).wants_previews());
+    e.asked.push_back(asked);
+  }
+  return e;
+}
+
 void Engine::judge(const SampleBatch& batch) {
   std::vector<Exhibit> exhibits;
   std::vector<Walk*> shown;
   for (std::size_t row = 0; row < batch.walks.size(); ++row) {
     Walk* walk = batch.walks[row];
-    if (!walk->failure.empty()) continue;
-    const Candidate& c = walk->task->candidate(walk->id);
-    Exhibit e;
-    e.row = row;
-    e.condition = walk->task->condition();
-    e.candidate = walk->id;
-    if (walk->purpose == Purpose::kFinal) {
-      const bool known = live_.at(walk->task->index())->plan.mode == FinalMode::kAsItIs;
-      if (known) e.scores = c.scores;
-      e.by_select = !known;
-      e.by_report = !known || !settings_.keep_all;
-    } else {
-      e.by_report = c.stop_time == 0 && (c.first || settings_.keep_all);
-    }
-    exhibits.push_back(std::move(e));
+    if (walk->stage != Stage::kDone || !walk->failure.empty()) continue;
+    if (walk->purpose == Purpose::kGradient || !in_turn(*walk->task)) continue;
+    exhibits.push_back(exhibit_of(*walk, row));
     shown.push_back(walk);
   }
   if (exhibits.empty()) return;
   scorer_.judge(*batch.samples, exhibits);
-  for (std::size_t i = 0; i < exhibits.size(); ++i) {
-    Walk& walk = *shown[i];
-    Live& live = *live_.at(walk.task->index());
-    walk.failure = exhibits[i].failure;
-    walk.scores = std::move(exhibits[i].scores);
-    if (!walk.failure.empty()) continue;
-    const std::span<const float> sample = batch.samples->item(exhibits[i].row);
-    walk.hash = sample_hash(sample);
-    const bool final = walk.purpose == Purpose::kFinal;
-    const Candidate& c = walk.task->candidate(walk.id);
-    if (final) {
-      Json recipe = recipe_json(*walk.task, walk.id);
-      recipe["scores"] = scores_json(walk.scores).at("scores");
-      recipe["made"] = mode_name(live.plan.mode);
-      walk.file = write_sample(live, walk.id, "best", sample, std::move(recipe));
-    } else if (c.stop_time == 0 && (c.first || settings_.keep_all)) {
-      Json recipe = recipe_json(*walk.task, walk.id);
-      recipe["scores"] = scores_json(walk.scores).at("scores");
-      if (c.first) live.first_file = write_sample(live, walk.id, "first", sample, recipe);
-      if (settings_.keep_all)
-        write_sample(live, walk.id, fmt::format("c{:06}", walk.id).c_str(), sample, recipe);
-    }
+  for (std::size_t i = 0; i < exhibits.size(); ++i)
+    judged(*shown[i], exhibits[i], batch.samples->item(exhibits[i].row));
+}
+
+void Engine::judged(Walk& walk, Exhibit& exhibit, std::span<const float> sample) {
+  Live& live = *live_.at(walk.task->index());
+  walk.failure = exhibit.failure;
+  walk.scores = std::move(exhibit.scores);
+  walk.previews.clear();
+  if (!walk.failure.empty()) return;
+  walk.hash = sample_hash(sample);
+  const bool final = walk.purpose == Purpose::kFinal;
+  const Candidate& c = walk.task->candidate(walk.id);
+  if (!final && (c.stop_time > 0 || !(c.first || settings_.keep_all))) return;
+  Json recipe = recipe_json(*walk.task, walk.id);
+  recipe["scores"] = scores_json(walk.scores).at("scores");
+  if (final) {
+    recipe["made"] = mode_name(live.plan.mode);
+    walk.file = write_sample(live, walk.id, "best", sample, std::move(recipe));
+    if (set_level_)
+      scorer_.accept(sample, frame_.sampler.info(WN_PROFILE_FINAL).sample_shape,
+                     walk.task->condition(), walk.id);
+    return;
   }
+  if (c.first) live.first_file = write_sample(live, walk.id, "first", sample, recipe);
+  if (settings_.keep_all)
+    write_sample(live, walk.id, fmt::format("c{:06}", walk.id).c_str(), sample, recipe);
 }
 
 std::string Engine::write_sample(Live& live, std::uint64_t, const char* kind,
@@ -83,6 +106,7 @@ void Engine::finish(std::unique_ptr<Walk> walk) {
   Live& live = *live_.at(walk->task->index());
   const LatentKey key{walk->task->index(), walk->id};
   if (walk->purpose == Purpose::kFinal) return final_over(live, *walk, std::move(walk->scores));
+  if (walk->purpose == Purpose::kGradient) return gradient_over(live, *walk);
   if (walk->purpose == Purpose::kRemake) {
     recomputed_nfe_ += walk->walked_nfe;
     if (!walk->failure.empty())
@@ -169,7 +193,7 @@ void Engine::final_over(Live& live, Walk& walk, ScoreTable scores) {
     count_scores(live, scores);
   } else if (!settings_.keep_all) {
     for (std::size_t v = 0; v < scorer_.size(); ++v)
-      if (scorer_.verifier(v).use().role == VerifierRole::kReport)
+      if (!scorer_.selects(v) && !scorer_.verifier(v).wants_previews())
         ++live.ledger.verifier_calls[scorer_.verifier(v).use().name];
   }
   entry["best"] = recipe_json(task, walk.id);
@@ -200,6 +224,7 @@ void Engine::close(Live& live, Json entry) {
   for (const auto& [candidate, why] : task.failures())
     entry["failures"].push_back({{"candidate", candidate}, {"why", why}});
   live.ledger.search_nfe = task.spent_nfe();
+  live.ledger.backward_nfe = task.backward_nfe();
   live.ledger.candidates = task.accepted();
   live.ledger.failed_candidates = task.failed();
   live.ledger.network_passes = (live.ledger.search_nfe + live.ledger.final_nfe) *

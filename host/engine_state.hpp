@@ -16,6 +16,7 @@ struct Engine::Live {
   Ledger ledger;
   std::deque<std::string> expected_asks;                // from the journal
   std::unordered_map<std::uint64_t, DoneRecord> known;  // results from the journal
+  History::Gradients known_gradients;
   std::string first_file, first_hash;
   bool finishing = false;  // its final sample is being made
   LatentPtr winner_latent;
@@ -27,7 +28,18 @@ struct Engine::Job {
   Live* live;
   std::uint64_t id;
   Purpose purpose;
-  LatentPtr base;  // of the parent, or of the candidate itself for kFinal
+  LatentPtr base;  // of the parent, or of the candidate itself for kFinal and kGradient
+};
+
+// Until the gradient through one candidate's path is there.
+struct Engine::GradientWait {
+  std::vector<std::uint64_t> noises;  // to be made of it
+  std::vector<std::unique_ptr<Job>> jobs;
+};
+
+struct Engine::Parked {
+  std::unique_ptr<Walk> walk;
+  std::vector<float> sample;  // empty: the walk failed
 };
 
 }  // namespace winnow

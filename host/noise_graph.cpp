@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include "host/error.hpp"
 
@@ -86,9 +87,9 @@ void copy_tensor(const wn_noise_recipe& r, std::uint64_t elements, Noise& noise)
 
 }  // namespace
 
-const Noise& NoiseGraph::push(const wn_noise_recipe& r) {
+const Noise& NoiseGraph::push(const wn_noise_recipe& r, std::uint64_t source) {
   if (r.id <= last_id_) refuse(r.id, fmt::format("ids must grow, the last one was {}", last_id_));
-  if (r.op > WN_NOISE_SPLICE || r.op == WN_NOISE_GRADIENT)
+  if (r.op > WN_NOISE_SPLICE || (r.op == WN_NOISE_GRADIENT && !source))
     refuse(r.id, fmt::format("unknown operation {}", r.op));
   check_numbers(r);
   Node node;
@@ -97,12 +98,73 @@ const Noise& NoiseGraph::push(const wn_noise_recipe& r) {
   node.noise.at = {r.addr.seed, r.addr.stream, r.addr.domain};
   node.noise.s = r.s;
   copy_parents(r, node.noise);
+  if (r.op == WN_NOISE_GRADIENT) {
+    node.noise.candidate = r.candidate;
+    node.noise.parents = {source};
+    has_gradients_ = true;
+  }
   if (r.op == WN_NOISE_TENSOR) copy_tensor(r, elements_, node.noise);
   for (std::uint64_t parent : node.noise.parents)
     if (!has(parent)) refuse(r.id, fmt::format("its parent {} is not there", parent));
   for (std::uint64_t parent : node.noise.parents) ++nodes_.at(parent).children;
   last_id_ = r.id;
   return nodes_.emplace(r.id, std::move(node)).first->second.noise;
+}
+
+// `id` and its ancestors, each once; not beyond those where stop(node).
+template <typename Stop, typename Visit>
+void NoiseGraph::for_ancestors(std::uint64_t id, Stop stop, Visit visit) const {
+  std::unordered_set<std::uint64_t> seen;
+  std::vector<std::uint64_t> open{id};
+  while (!open.empty()) {
+    const std::uint64_t next = open.back();
+    open.pop_back();
+    const Node& node = nodes_.at(next);
+    if (!seen.insert(next).second || stop(node)) continue;
+    visit(node);
+    open.insert(open.end(), node.noise.parents.begin(), node.noise.parents.end());
+  }
+}
+
+std::vector<std::uint64_t> NoiseGraph::undrawn(std::uint64_t id) const {
+  std::vector<std::uint64_t> found;
+  if (!has_gradients_) return found;
+  for_ancestors(
+      id, [](const Node& node) { return node.drawn; },
+      [&](const Node& node) {
+        if (node.noise.op == WN_NOISE_GRADIENT) found.push_back(node.noise.id);
+      });
+  std::ranges::sort(found);
+  return found;
+}
+
+void NoiseGraph::draw(std::uint64_t id) {
+  if (!has_gradients_) return;
+  std::vector<std::uint64_t> ids;
+  for_ancestors(
+      id, [](const Node& node) { return node.drawn; },
+      [&](const Node& node) { ids.push_back(node.noise.id); });
+  for (std::uint64_t each : ids) nodes_.at(each).drawn = true;
+}
+
+// Parents have smaller ids than what is made of them.
+std::uint64_t NoiseGraph::missing(std::uint64_t id) const {
+  std::uint64_t first = 0;
+  if (!has_gradients_) return first;
+  for_ancestors(
+      id, [](const Node& node) { return !node.noise.made.empty(); },
+      [&](const Node& node) {
+        if (node.noise.op == WN_NOISE_GRADIENT && (!first || node.noise.id < first))
+          first = node.noise.id;
+      });
+  return first;
+}
+
+void NoiseGraph::set(std::uint64_t id, std::vector<float> values) {
+  Noise& noise = nodes_.at(id).noise;
+  if (noise.op != WN_NOISE_GRADIENT || values.size() != elements_)
+    refuse(id, fmt::format("{} values do not belong to it", values.size()));
+  noise.made = std::move(values);
 }
 
 void NoiseGraph::retain(std::uint64_t id) {
@@ -163,6 +225,10 @@ NoiseGraph::Values NoiseGraph::make(const Noise& noise, std::uint32_t position,
         out[i] = parent(words[i] * 0x1p-32 < noise.s ? 1 : 0)[i];
       return out;
     }
+    case WN_NOISE_GRADIENT:
+      if (position != 0) return parent(0);
+      if (noise.made.empty()) refuse(noise.id, "its gradient was not made");
+      return noise.made;
     case WN_NOISE_TENSOR:
       if (position == noise.position) return noise.tensor;
       [[fallthrough]];
@@ -195,8 +261,9 @@ void NoiseGraph::evaluate(std::uint64_t id, std::uint32_t position, std::span<fl
     }
     const Noise& noise = at(next);
     const std::size_t before = open.size();
+    const bool is_made = position == 0 && !noise.made.empty();
     for (std::uint64_t parent : noise.parents)
-      if (!known.contains(parent)) open.push_back(parent);
+      if (!is_made && !known.contains(parent)) open.push_back(parent);
     if (open.size() > before) continue;
     known[next] = std::make_shared<const Values>(make(noise, position, known));
     open.pop_back();

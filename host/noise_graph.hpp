@@ -22,6 +22,7 @@ struct Noise {
   std::uint64_t candidate = 0;         // GRADIENT
   std::vector<std::uint64_t> parents;  // ROTATE has one
   std::vector<double> weights;
+  std::vector<float> made;     // GRADIENT: its values at position 0, once somebody made them
   std::vector<float> tensor;   // TENSOR
   std::uint32_t position = 0;  // TENSOR
 };
@@ -33,7 +34,8 @@ class NoiseGraph {
 
   // Checks and copies. Throws Error(Exit::kPlugin): id not growing, unknown parent, bad numbers,
   // unknown operation.
-  const Noise& push(const wn_noise_recipe& recipe);
+  // `source`: for GRADIENT, the noise of its candidate, which becomes its parent.
+  const Noise& push(const wn_noise_recipe& recipe, std::uint64_t source = 0);
   bool has(std::uint64_t id) const { return nodes_.contains(id); }
   const Noise& at(std::uint64_t id) const { return nodes_.at(id).noise; }
 
@@ -43,6 +45,14 @@ class NoiseGraph {
   void release(std::uint64_t id);
   std::size_t size() const { return nodes_.size(); }
 
+  // GRADIENT is made outside. undrawn(): those that no candidate has drawn on yet, directly or
+  // through noises made of them; draw() marks them. missing(): one that is not made while all it is
+  // made of is; 0: none. set() gives its values.
+  std::vector<std::uint64_t> undrawn(std::uint64_t id) const;
+  void draw(std::uint64_t id);
+  std::uint64_t missing(std::uint64_t id) const;
+  void set(std::uint64_t id, std::vector<float> values);
+
   // noise(id)(position) into out[elements]. Pure: does not depend on what was evaluated before.
   void evaluate(std::uint64_t id, std::uint32_t position, std::span<float> out);
 
@@ -51,8 +61,10 @@ class NoiseGraph {
     Noise noise;
     std::uint32_t users = 0;     // candidates not forgotten
     std::uint32_t children = 0;  // noises made of it
-    bool was_used = false;
+    bool was_used = false, drawn = false;
   };
+  template <typename Stop, typename Visit>
+  void for_ancestors(std::uint64_t id, Stop stop, Visit visit) const;
   using Values = std::vector<float>;
   using Memo = std::unordered_map<std::uint64_t, std::shared_ptr<const Values>>;
   Values make(const Noise& noise, std::uint32_t position, const Memo& known) const;
@@ -60,6 +72,7 @@ class NoiseGraph {
 
   std::uint64_t elements_;
   std::uint64_t last_id_ = 0;
+  bool has_gradients_ = false;
   std::unordered_map<std::uint64_t, Node> nodes_;
   // Parents at position 0, so that a pivot at the end of a long chain of rotations is not made
   // again for each neighbour.

@@ -50,6 +50,7 @@ Pretended pretend(const RunConfig& config, Assembly& assembly) {
     if (task.round_complete()) task.tell();
   }
   result.ledger.search_nfe = task.spent_nfe();
+  result.ledger.backward_nfe = task.backward_nfe();
   result.ledger.candidates = task.accepted();
   if (const auto plan = task.final_plan()) {
     result.ledger.final_nfe = plan->nfe;
@@ -98,7 +99,9 @@ void count_verifiers(const RunConfig& config, const Scorer& scorer, const Preten
   for (std::size_t v = 0; v < scorer.size(); ++v) {
     const VerifierUse& use = scorer.verifier(v).use();
     std::uint64_t calls = task.ledger.decoded + task.ledger.previews + anew;
-    if (use.role == VerifierRole::kReport)
+    if (use.role == VerifierRole::kReport && scorer.verifier(v).wants_previews())
+      calls = task.samples_at_zero + anew;
+    else if (use.role == VerifierRole::kReport)
       calls = keep_all ? task.samples_at_zero + anew : (task.has_first ? 1 : 0) + 1;
     ledger.verifier_calls[use.name] = calls;
   }
@@ -157,7 +160,8 @@ BatchTimes measure_batch(const RunConfig& config, Assembly& assembly) {
     for (std::size_t i = 0; i < exhibits.size(); ++i) {
       exhibits[i].row = i;
       exhibits[i].condition = task.condition();
-      exhibits[i].by_report = false;
+      for (std::size_t v = 0; v < assembly.scorer().size(); ++v)
+        exhibits[i].asked.push_back(assembly.scorer().selects(v));
     }
     assembly.scorer().judge(*batch.samples, exhibits);
     best = {std::chrono::duration<double>(stepped - start).count() / std::max(1.0, leg->nfe[0]),

@@ -95,6 +95,16 @@ Image image_of_sample(const float* sample, std::uint32_t channels, std::uint32_t
   return image;
 }
 
+std::vector<float> sample_of_image(const Image& image) {
+  check(image);
+  const std::size_t plane = std::size_t{image.width} * image.height;
+  std::vector<float> sample(plane * image.channels);
+  for (std::size_t c = 0; c < image.channels; ++c)
+    for (std::size_t i = 0; i < plane; ++i)
+      sample[c * plane + i] = static_cast<float>(image.pixels[i * image.channels + c] / 255.0);
+  return sample;
+}
+
 std::string encode_png(const Image& image, const std::string& text) {
   check(image);
   if (text.find('\0') != std::string::npos)

@@ -18,6 +18,9 @@ struct Image {
 Image image_of_sample(const float* sample, std::uint32_t channels, std::uint32_t height,
                       std::uint32_t width);
 
+// The other way round: [C,H,W], in steps of 1/255; image_of_sample gives the same image again.
+std::vector<float> sample_of_image(const Image& image);
+
 // `text` (UTF-8 without NUL) goes into an iTXt chunk with keyword "winnow"; "": no chunk. Same
 // input, same bytes. An image whose fields do not fit together: Error(Exit::kInternal), here and
 // below.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -68,6 +69,19 @@ void put_candidate(Buffer& out, const Candidate& c) {
 
 ScoreTable scores_of(const json& value) { return value.get<ScoreTable>(); }
 
+std::vector<float> values_of(const std::string& hexadecimal) {
+  constexpr std::size_t kDigits = 8;
+  std::vector<float> values(hexadecimal.size() / kDigits);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::uint32_t bits = 0;
+    const char* first = hexadecimal.data() + i * kDigits;
+    if (std::from_chars(first, first + kDigits, bits, 16).ptr != first + kDigits)
+      throw Error(Exit::kJournal, "a gradient with digits that are not hexadecimal");
+    values[i] = std::bit_cast<float>(bits);
+  }
+  return values;
+}
+
 std::string text_of(const json& record, const char* key) {
   const auto found = record.find(key);
   return found == record.end() ? std::string() : found->get<std::string>();
@@ -107,6 +121,15 @@ std::string done_record(const DoneRecord& r) {
   return fmt::to_string(out);
 }
 
+std::string gradient_record(std::uint64_t task, std::uint64_t noise,
+                            std::span<const float> values) {
+  Buffer out;
+  put(out, "{{\"k\":\"grad\",\"t\":{},\"n\":{},\"x\":\"", task, noise);
+  for (float value : values) put(out, "{:08x}", std::bit_cast<std::uint32_t>(value));
+  put(out, "\"}}");
+  return fmt::to_string(out);
+}
+
 std::string final_record(std::uint64_t task, const nlohmann::ordered_json& entry,
                          const Ledger& ledger) {
   return nlohmann::ordered_json{
@@ -141,6 +164,8 @@ void History::add(std::string_view payload) try {
     if (record.contains("s")) r.scores = scores_of(record.at("s"));
     r.hash = text_of(record, "h");
     done[r.task][r.candidate] = std::move(r);
+  } else if (kind == "grad") {
+    gradients[record.at("t")][record.at("n")] = values_of(record.at("x"));
   } else if (kind == "final") {
     const std::uint64_t task = record.at("t");
     const auto ordered = nlohmann::ordered_json::parse(payload);
@@ -148,6 +173,7 @@ void History::add(std::string_view payload) try {
     if (!keep_finished) {
       asks.erase(task);
       done.erase(task);
+      gradients.erase(task);
     }
   } else if (kind == "clock") {
     seconds = record.at("seconds");

@@ -3,6 +3,7 @@
 //   started again ask    t, asked noises and candidates, status                before any of it is
 //   worked on done   t, c, scores per verifier, sample hash                a candidate is finished
 //   fail   t, c, why
+//   grad   t, n, values of a gradient noise (hexadecimal)  before any candidate that draws on it
 //   final  t, its entry of summary.json, its ledger              a task is finished
 //   clock  seconds, NFE walked, NFE of it made again             once per commit
 #pragma once
@@ -34,6 +35,7 @@ struct DoneRecord {
 std::string run_record(const std::string& config_hash, std::uint64_t tasks);
 std::string ask_record(Task& task, const Asked& asked);
 std::string done_record(const DoneRecord& record);
+std::string gradient_record(std::uint64_t task, std::uint64_t noise, std::span<const float> values);
 std::string final_record(std::uint64_t task, const nlohmann::ordered_json& entry,
                          const Ledger& ledger);
 std::string clock_record(double seconds, double walked_nfe, double recomputed_nfe);
@@ -48,7 +50,9 @@ struct History {
   std::uint64_t tasks = 0;
   std::map<std::uint64_t, std::vector<std::string>> asks;  // by task, payloads in order
   std::map<std::uint64_t, std::unordered_map<std::uint64_t, DoneRecord>>
-      done;  // by task, candidate
+      done;                                                                 // by task, candidate
+  using Gradients = std::unordered_map<std::uint64_t, std::vector<float>>;  // by noise
+  std::map<std::uint64_t, Gradients> gradients;                             // by task
   struct Final {
     nlohmann::ordered_json entry;
     Ledger ledger;

@@ -33,6 +33,10 @@ class DirectoryOutput final : public EngineOutput {
     directory_.write_sample(name, image, recipe.dump());
     return "samples/" + name + ".png";
   }
+  std::vector<float> read_sample(const std::string& file) override {
+    const Image image = read_png(directory_.path() / file);
+    return sample_of_image(image);
+  }
   void record(const std::string& payload) override { journal_.append(payload); }
   void commit() override { directory_.commit(journal_); }
 

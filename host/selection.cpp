@@ -47,18 +47,29 @@ std::vector<double> Selection::within(std::span<const Heads> pool) const {
   std::vector<std::size_t> alive;
   for (std::size_t i = 0; i < pool.size(); ++i)
     if (!pool[i].empty()) alive.push_back(i);
+  const std::size_t n_verifiers = weights_.size();
   double total_weight = 0;
   for (double weight : weights_) total_weight += weight;
   for (std::size_t i : alive) scores[i] = pooled() ? 0 : absolute(pool[i]);
   if (!pooled()) return scores;
-  std::vector<double> column(alive.size());
+  std::vector<double> column(alive.size()), worst(alive.size(), 1.0);
   for (std::size_t v = 0; v < weights_.size(); ++v) {
     for (std::size_t i = 0; i < alive.size(); ++i) column[i] = pool[alive[i]][v];
-    const bool ranks = rule_ == SelectionRule::kMeanRank;
+    const bool ranks = rule_ != SelectionRule::kZSum;
     const std::vector<double> judged = ranks ? share_beaten(column) : standardised(column);
-    const double weight = ranks ? weights_[v] / total_weight : weights_[v];
-    for (std::size_t i = 0; i < alive.size(); ++i) scores[alive[i]] += weight * judged[i];
+    const double weight = rule_ == SelectionRule::kWorstRank
+                              ? 1.0 / static_cast<double>(n_verifiers)
+                          : ranks ? weights_[v] / total_weight
+                                  : weights_[v];
+    for (std::size_t i = 0; i < alive.size(); ++i) {
+      scores[alive[i]] += weight * judged[i];
+      worst[i] = std::min(worst[i], judged[i]);
+    }
   }
+  // Two different shares differ by 1 / (2 (n - 1)) at least, the mean share by 1 at most.
+  if (rule_ == SelectionRule::kWorstRank)
+    for (std::size_t i = 0; i < alive.size(); ++i)
+      scores[alive[i]] = worst[i] + scores[alive[i]] / (4.0 * static_cast<double>(alive.size()));
   return scores;
 }
 

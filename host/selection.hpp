@@ -16,8 +16,11 @@ class Selection {
   Selection(SelectionRule rule, std::vector<double> weights)
       : rule_(rule), weights_(std::move(weights)) {}
 
-  // True when a score only has meaning within a pool (mean-rank, z-sum).
-  bool pooled() const { return rule_ == SelectionRule::kMeanRank || rule_ == SelectionRule::kZSum; }
+  // True when a score only has meaning within a pool (the ranks, z-sum).
+  bool pooled() const {
+    return rule_ != SelectionRule::kSingle && rule_ != SelectionRule::kWeightedSum;
+  }
+  double weight(std::size_t v) const { return weights_[v]; }  // of selecting verifier v
   // single and weighted-sum: sum_v weight_v * head_v.
   double absolute(const Heads& heads) const;
   // One score per member, judged against all members; failed members get -infinity and do not
@@ -26,8 +29,10 @@ class Selection {
   //   counting half (1 = best of all,
   //              1/2 for a pool of one): the mean of ranks of Ma et al. (2025), section 4, on a
   //              scale that does not grow
-  //   z-sum:     sum_v weight_v (head_v - mean) / standard deviation of the pool (0 when all are
-  //   equal)
+  //   worst-rank: the smallest of these shares over the verifiers, so that no verifier is
+  //   sacrificed; of equal ones the greater mean wins (it adds a part too small to turn two shares
+  //   around) z-sum:     sum_v weight_v (head_v - mean) / standard deviation of the pool (0 when
+  //   all are equal)
   std::vector<double> within(std::span<const Heads> pool) const;
 
  private:

@@ -28,11 +28,15 @@ class Replay {
 
   // True once the candidate has been asked for.
   bool until(std::uint64_t wanted, const std::vector<std::string>& asks,
-             std::unordered_map<std::uint64_t, DoneRecord>& done) {
+             std::unordered_map<std::uint64_t, DoneRecord>& done,
+             const History::Gradients& gradients) {
     for (const std::string& payload : asks) {
       const std::int64_t up = time_up_after(payload);
       const Asked asked =
           task_.ask([&](std::size_t n) { return up >= 0 && n >= static_cast<std::size_t>(up); });
+      for (std::uint64_t noise : asked.noises)
+        if (const auto made = gradients.find(noise); made != gradients.end())
+          task_.noises().set(noise, made->second);
       for (std::uint64_t id : asked.candidates)
         if (id == wanted) return true;
       for (std::uint64_t id : asked.candidates) finish(id, done);
@@ -65,7 +69,7 @@ class Maker {
         task_(task),
         walker_(assembly.sampler(), assembly.batch(), fixed_shape) {}
 
-  // Calls look(samples, row) when the candidate's sample or preview is there.
+  // Calls look(samples, walk) with one sample when the candidate's sample or preview is there.
   template <typename Look>
   void make(std::uint64_t id, Look look) {
     const Candidate& c = task_.candidate(id);
@@ -73,6 +77,7 @@ class Maker {
     begin(*walk, c);
     walk->wants_preview = c.scored && c.stop_time > 0;
     walk->wants_sample = c.scored && c.stop_time == 0;
+    want_previews(*walk, assembly_.frame());
     if (walk->stage == Stage::kDone)
       walk->stage = walk->wants_preview ? Stage::kPreview : Stage::kDecode;
     run(std::move(walk), look);
@@ -88,7 +93,7 @@ class Maker {
     const Candidate& c = task_.candidate(id);
     auto walk = walk_of(c, task_, assembly_.frame());
     begin(*walk, c);
-    return run(std::move(walk), [](const Tensor&, std::size_t) {});
+    return run(std::move(walk), [](const Tensor&, const Walk&) {});
   }
 
   template <typename Look>
@@ -98,7 +103,9 @@ class Maker {
     std::vector<std::unique_ptr<Walk>> finished;
     while (walker_.in_flight()) {
       const SampleBatch batch = walker_.advance(finished);
-      if (!batch.walks.empty() && batch.walks.front()->failure.empty()) look(*batch.samples, 0);
+      if (batch.walks.empty()) continue;
+      const Walk& made = *batch.walks.front();
+      if (made.stage == Stage::kDone && made.failure.empty()) look(*batch.samples, made);
     }
     if (!finished.front()->failure.empty())
       throw Error(Exit::kPlugin, "made again, it failed: " + finished.front()->failure);
@@ -148,7 +155,7 @@ Shown show_candidate(const RunConfig& config, const Registry& registry, const fs
   Assembly assembly(config, registry, nullptr);
   Replay replay(assembly, config.tasks[task], task);
   auto& done = history.done[task];
-  if (!replay.until(candidate, history.asks[task], done))
+  if (!replay.until(candidate, history.asks[task], done, history.gradients[task]))
     throw Error(Exit::kUsage, fmt::format("task {} has no candidate {}", task, candidate));
   candidate = replay.task().original(candidate);
   if (!done.contains(candidate))
@@ -163,19 +170,19 @@ Shown show_candidate(const RunConfig& config, const Registry& registry, const fs
   const DoneRecord known = done[candidate];
   shown.journal_hash = known.hash;
   Maker maker(assembly, replay.task(), config.deterministic);
-  maker.make(candidate, [&](const Tensor& samples, std::size_t row) {
+  maker.make(candidate, [&](const Tensor& samples, const Walk& walk) {
     std::vector<Exhibit> exhibits(1);
-    exhibits[0].row = row;
+    exhibits[0].previews = walk.previews;
     exhibits[0].condition = replay.task().condition();
     exhibits[0].candidate = candidate;
     assembly.scorer().judge(samples, exhibits);
     if (!exhibits[0].failure.empty()) throw Error(Exit::kPlugin, exhibits[0].failure);
     compare(assembly.scorer(), exhibits[0], known, shown);
-    shown.hash = sample_hash(samples.item(row));
+    shown.hash = sample_hash(samples.item(0));
     if (png.empty()) return;
     const auto& shape = assembly.sampler().info(WN_PROFILE_FINAL).sample_shape;
     const Image image =
-        image_of_sample(samples.item(row).data(), static_cast<std::uint32_t>(shape[0]),
+        image_of_sample(samples.item(0).data(), static_cast<std::uint32_t>(shape[0]),
                         static_cast<std::uint32_t>(shape[1]), static_cast<std::uint32_t>(shape[2]));
     const disk::File out = disk::open(png, O_WRONLY | O_CREAT | O_TRUNC);
     disk::write_at(out, encode_png(image, shown.recipe.dump()), 0, png);

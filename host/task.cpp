@@ -11,6 +11,8 @@
 #include <limits>
 #include <utility>
 
+#include "host/preview_plan.hpp"
+
 namespace winnow {
 namespace {
 
@@ -177,7 +179,7 @@ void Task::tell() {
                   .n_scores = static_cast<std::uint32_t>(numbers[i].size()),
                   .reserved0 = 0,
                   .scores = numbers[i].empty() ? nullptr : numbers[i].data(),
-                  .nfe = c.nfe,
+                  .nfe = c.nfe + c.backward_nfe,
                   .seconds = 0};
     pointers.push_back(&results[i]);
   }
@@ -227,7 +229,9 @@ std::optional<FinalPlan> Task::final_plan() {
   const Candidate* c = &candidates_.at(*best);
   if (c->stop_time > 0) {
     plan.mode = FinalMode::kComplete;
-    plan.nfe = frame_.legs.get(c->profile, c->stop_time, 0.0, 0.0, 0)->total();
+    const LegPtr leg = frame_.legs.get(c->profile, c->stop_time, 0.0, 0.0, 0);
+    plan.nfe = leg->total() + preview_price(*leg, frame_.preview_times,
+                                            frame_.sampler.info(c->profile), c->previewed);
     return plan;
   }
   if (!frame_.profiles_differ) return plan;
@@ -244,7 +248,9 @@ std::optional<FinalPlan> Task::final_plan() {
   plan.mode = FinalMode::kRegenerate;
   plan.noise = c->noise;
   plan.stochasticity = c->stochasticity;
-  plan.nfe = frame_.legs.get(WN_PROFILE_FINAL, 1.0, 0.0, c->stochasticity, 0)->total();
+  const LegPtr leg = frame_.legs.get(WN_PROFILE_FINAL, 1.0, 0.0, c->stochasticity, 0);
+  plan.nfe = leg->total() + preview_price(*leg, frame_.preview_times,
+                                          frame_.sampler.info(WN_PROFILE_FINAL), false);
   return plan;
 }
 

@@ -32,10 +32,12 @@ struct Frame {
   const Selection& selection;
   std::vector<std::size_t> selecting;  // indices of the verifiers that select
   std::uint32_t verifier_flags = 0;    // that all of them have
+  std::vector<double> preview_times;   // at which verifiers want previews (Scorer::preview_times)
   Budget budget;
   std::uint64_t run_seed = 0;
   std::uint64_t max_n = 256;
   bool profiles_differ = false;  // the final schedule is not the search schedule
+  bool gradients = false;        // the sampler has vjp, the selecting verifiers grad, no ranks
 };
 
 enum class CandidateState : std::uint8_t { kOpen, kDone, kFailed };
@@ -49,15 +51,17 @@ struct Candidate {  // a host copy of wn_candidate, and what became of it
   bool first = false;  // the task's first candidate that is scored at time 0
   bool forgotten = false;
   bool told = false;
-  bool previewed = false;  // its latent was evaluated when it stopped
+  bool previewed = false;      // its latent was evaluated when it stopped
+  bool gradient_paid = false;  // the backward pass through its path was charged
   CandidateState state = CandidateState::kOpen;
   std::uint32_t children = 0;  // candidates that start from it and are still there
   std::uint32_t first_position = 1, last_position = 0;  // that its steps arrive at
   std::uint64_t pool = 0;
   double start_time = 1;
-  double nfe = 0;     // charged
-  ScoreTable scores;  // once done and scored
-  Heads heads;        // head 0 of the selecting verifiers
+  double nfe = 0;           // charged, gradients excepted
+  double backward_nfe = 0;  // charged for gradients that it is the first to draw on
+  ScoreTable scores;        // once done and scored
+  Heads heads;              // head 0 of the selecting verifiers
   std::string failure;
 };
 
@@ -123,6 +127,7 @@ class Task final : public ProposalSink {
   std::uint64_t original(std::uint64_t id) const;
 
   double spent_nfe() const { return spent_nfe_; }
+  double backward_nfe() const { return backward_nfe_; }  // the part of it that gradients cost
   std::uint64_t accepted() const { return accepted_; }
   std::uint64_t failed() const { return failed_; }
   // The best score told so far (absolute rules), or of the last round (pooled ones).
@@ -149,6 +154,9 @@ class Task final : public ProposalSink {
   Candidate checked(const wn_candidate& recipe, const Lookup& parent_of, bool quote) const;
   void place(Candidate& c, const Candidate* parent) const;
   double price(const Candidate& c, const Candidate* parent) const;
+  const Candidate& gradient_source(std::uint64_t noise, std::uint64_t candidate) const;
+  double backward_price(const Candidate& c) const;
+  void pay_backward(const Candidate& c);
   wn_status rescore(Candidate c, const Candidate& parent);
   void drop_if_unneeded(std::uint64_t id);
   std::vector<double> score_round();
@@ -171,7 +179,7 @@ class Task final : public ProposalSink {
   bool complete_ = false, last_round_ = false, done_ = false, has_first_ = false;
   std::uint64_t last_id_ = 0, accepted_ = 0, failed_ = 0, winner_ = 0, asks_ = 0;
   std::uint32_t empty_asks_ = 0;
-  double spent_nfe_ = 0, refund_ = 0, best_score_, winner_score_;
+  double spent_nfe_ = 0, backward_nfe_ = 0, refund_ = 0, best_score_, winner_score_;
   First first_;
   std::vector<std::pair<std::uint64_t, std::string>> failures_;
   wn_problem problem_{};

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
+#include "host/preview_plan.hpp"
 #include "host/task.hpp"
 
 namespace winnow {
@@ -27,10 +29,57 @@ std::uint32_t arrival_index(const std::vector<double>& times, double from) {
 }  // namespace
 
 wn_status Task::noise(const wn_noise_recipe& recipe) {
-  // The path through the sampler's vjp is not walked yet; a search may do without, or give up.
-  if (recipe.op == WN_NOISE_GRADIENT) return WN_E_UNIMPLEMENTED;
-  asked_.noises.push_back(noises_.push(recipe).id);
+  std::uint64_t source = 0;
+  if (recipe.op == WN_NOISE_GRADIENT) {
+    if (!frame_.gradients) return WN_E_UNIMPLEMENTED;
+    source = gradient_source(recipe.id, recipe.candidate).noise;
+  }
+  asked_.noises.push_back(noises_.push(recipe, source).id);
   return WN_OK;
+}
+
+// A candidate through whose whole path a gradient can be taken.
+const Candidate& Task::gradient_source(std::uint64_t noise, std::uint64_t candidate) const {
+  const auto bad = [&](const std::string& why) {
+    throw Error(Exit::kPlugin, fmt::format("noise {}: the gradient of candidate {}, which {}",
+                                           noise, candidate, why));
+  };
+  if (!candidates_.contains(candidate)) bad("is not there");
+  const Candidate& c = candidates_.at(original(candidate));
+  if (c.forgotten) bad("was forgotten");
+  if (!c.told || c.state != CandidateState::kDone) bad("has not been told a score");
+  const bool stochastic =
+      c.stochasticity > 0 ||
+      (c.stochasticity == 0 && frame_.sampler.info(c.profile).flags & WN_F_STOCHASTIC);
+  if (c.op != WN_CAND_START || c.stop_time != 0 || c.leg_steps || stochastic)
+    bad("is not a START along the schedule, without new noise, to time 0");
+  return c;
+}
+
+// NFE of the backward passes that nobody has paid for yet.
+double Task::backward_price(const Candidate& c) const {
+  double total = 0;
+  if (!c.own_noise) return total;
+  std::set<std::uint64_t> sources;
+  for (std::uint64_t noise : noises_.undrawn(c.noise))
+    sources.insert(gradient_source(noise, noises_.at(noise).candidate).id);
+  for (std::uint64_t id : sources) {
+    const Candidate& source = candidates_.at(id);
+    if (source.gradient_paid) continue;
+    const LegPtr path = frame_.legs.get(source.profile, 1.0, 0.0, source.stochasticity, 0);
+    total += frame_.sampler.info(source.profile).backward_nfe * path->total();
+  }
+  return total;
+}
+
+// It stays paid when the candidate fails through its parent: others may draw on the gradient.
+void Task::pay_backward(const Candidate& c) {
+  if (!c.own_noise) return;
+  for (std::uint64_t noise : noises_.undrawn(c.noise))
+    candidates_.at(original(noises_.at(noise).candidate)).gradient_paid = true;
+  noises_.draw(c.noise);
+  spent_nfe_ += c.backward_nfe;
+  backward_nfe_ += c.backward_nfe;
 }
 
 std::uint64_t Task::original(std::uint64_t id) const {
@@ -125,9 +174,13 @@ double Task::price(const Candidate& c, const Candidate* parent) const {
   if (c.op == WN_CAND_RESCORE) return 0;
   const SamplerInfo& info = frame_.sampler.info(c.profile);
   double total = 0;
-  if (c.stop_time < c.start_time)
-    total += frame_.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps)
-                 ->total();
+  if (c.stop_time < c.start_time) {
+    const LegPtr leg =
+        frame_.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps);
+    total += leg->total();
+    const bool evaluated = c.op == WN_CAND_CONTINUE && parent->previewed;
+    if (c.scored) total += preview_price(*leg, frame_.preview_times, info, evaluated);
+  }
   if (c.previewed) total += info.preview_nfe;
   if (c.op == WN_CAND_CONTINUE && parent->previewed) total -= info.preview_credit;
   return std::max(0.0, total);
@@ -151,15 +204,18 @@ wn_status Task::candidate(const wn_candidate& recipe) {
       /*quote=*/false);
   if (c.op == WN_CAND_RESCORE) return rescore(std::move(c), *parent);
   c.nfe = price(c, parent);
+  c.backward_nfe = backward_price(c);
   if (asked_.time_up_after < 0 && expired_(asked_.candidates.size()))
     asked_.time_up_after = static_cast<std::int64_t>(asked_.candidates.size());
   const Budget& budget = frame_.budget;
   if (asked_.time_up_after >= 0 ||
-      (budget.nfe && spent_nfe_ + c.nfe > static_cast<double>(*budget.nfe) + 1e-9) ||
+      (budget.nfe &&
+       spent_nfe_ + c.nfe + c.backward_nfe > static_cast<double>(*budget.nfe) + 1e-9) ||
       (budget.candidates && accepted_ + 1 > *budget.candidates))
     return WN_BUDGET;
 
   spent_nfe_ += c.nfe;
+  pay_backward(c);
   ++accepted_;
   last_id_ = c.id;
   if (c.noise) noises_.retain(c.noise);

@@ -3,28 +3,10 @@
 
 #include <algorithm>
 
+#include "host/batch_noise.hpp"
+#include "host/preview_plan.hpp"
+
 namespace winnow {
-namespace {
-
-// Handles are indices into the batch.
-class BatchNoise final : public NoiseSource {
- public:
-  explicit BatchNoise(const std::vector<std::pair<Task*, std::uint64_t>>& noises)
-      : noises_(noises) {}
-  void normal(std::uint64_t handle, std::uint32_t position, std::span<float> out) override {
-    if (handle >= noises_.size())
-      throw Error(Exit::kPlugin, "a noise handle that was not part of the batch");
-    const auto& [task, id] = noises_[handle];
-    if (!id) throw Error(Exit::kPlugin, "this candidate has no noise");
-    task->noises().evaluate(id, position, out);
-  }
-
- private:
-  const std::vector<std::pair<Task*, std::uint64_t>>& noises_;
-};
-
-}  // namespace
-
 std::unique_ptr<Walk> walk_of(const Candidate& c, Task& task, Frame& frame) {
   auto walk = std::make_unique<Walk>();
   walk->task = &task;
@@ -49,6 +31,12 @@ std::unique_ptr<Walk> walk_of(const Candidate& c, Task& task, Frame& frame) {
                 : walk->leg               ? Stage::kStep
                                           : Stage::kDone;
   return walk;
+}
+
+void want_previews(Walk& walk, const Frame& frame) {
+  if (!walk.leg) return;
+  walk.preview_steps = preview_steps(*walk.leg, frame.preview_times);
+  walk.previews.resize(walk.preview_steps.size());
 }
 
 void apply_jitter(Walk& w) {
@@ -78,7 +66,8 @@ Walker::Key Walker::key_of(const Walk& w) const {
     return {w.stage, w.profile, w.renoise_from, w.renoise_to};
   if (w.stage == Stage::kStep && !mixed_times_)
     return {w.stage, w.profile, w.time(), w.leg->times[w.step + 1]};
-  if (w.stage == Stage::kPreview && !mixed_times_) return {w.stage, w.profile, w.stop_time, 0};
+  if (w.stage == Stage::kPreview && !mixed_times_)
+    return {w.stage, w.profile, w.looking ? w.time() : w.stop_time, 0};
   return {w.stage, w.profile, 0, 0};
 }
 
@@ -87,7 +76,21 @@ void Walker::add(std::unique_ptr<Walk> walk) {
   walk->latent.values.resize(info.latent_elements);
   walk->latent.carry.resize(info.carry_elements);
   ++in_flight_;
+  if (walk->stage == Stage::kStep) look_or_step(*walk);
   enqueue(std::move(walk));
+}
+
+// Before a step: is there a verifier that wants to see the preview here?
+void Walker::look_or_step(Walk& w) {
+  w.looking = false;
+  for (std::size_t i = 0; i < w.preview_steps.size(); ++i)
+    w.looking |= w.preview_steps[i] == w.step && w.previews[i].empty();
+  w.stage = w.looking ? Stage::kPreview : Stage::kStep;
+}
+
+void Walker::keep_preview(Walk& w, std::span<const float> sample) {
+  for (std::size_t i = 0; i < w.preview_steps.size(); ++i)
+    if (w.preview_steps[i] == w.step) w.previews[i].assign(sample.begin(), sample.end());
 }
 
 void Walker::enqueue(std::unique_ptr<Walk> walk) {
@@ -139,6 +142,8 @@ void Walker::fill(const std::vector<std::unique_ptr<Walk>>& walks, Stage stage) 
       from = w.leg->times[w.step];
       to = w.leg->times[w.step + 1];
       position = w.first_position + static_cast<std::uint32_t>(w.step);
+    } else if (w.looking) {
+      from = to = w.leg->times[w.step];
     }
     columns_.conditions.push_back(w.task->condition());
     columns_.has_eval.push_back(w.latent.has_eval);
@@ -201,10 +206,14 @@ void Walker::take_back(std::vector<std::unique_ptr<Walk>>& walks, Stage stage,
     }
     if (stage == Stage::kStep) ++w.step;
     const bool more_steps = w.leg && w.step < w.leg->nfe.size();
-    if (stage >= Stage::kPreview) {
+    if (w.looking) {
+      keep_preview(w, samples_.item(i));
+      w.looking = false;
+      w.stage = Stage::kStep;
+    } else if (stage >= Stage::kPreview) {
       w.stage = Stage::kDone;
     } else if (more_steps) {
-      w.stage = Stage::kStep;
+      look_or_step(w);
     } else {
       w.stage = w.wants_preview ? Stage::kPreview : w.wants_sample ? Stage::kDecode : Stage::kDone;
     }

@@ -16,7 +16,8 @@
 
 namespace winnow {
 
-enum class Purpose : std::uint8_t { kCandidate, kRemake, kFinal };
+// kGradient: the sample of a finished candidate, for the gradient through its path.
+enum class Purpose : std::uint8_t { kCandidate, kRemake, kFinal, kGradient };
 enum class Stage : std::uint8_t { kInit, kRenoise, kStep, kPreview, kDecode, kDone };
 
 // One candidate on its way.
@@ -34,6 +35,11 @@ struct Walk {
   double renoise_from = 0, renoise_to = 0;
   double jitter = 0;  // s * noise_scale of JITTER
   bool wants_preview = false, wants_sample = false;
+  // For verifiers that want previews, by wanted time: the step before which it is made, and the
+  // decoded preview once it is.
+  std::vector<std::size_t> preview_steps;
+  std::vector<std::vector<float>> previews;
+  bool looking = false;  // at stage kPreview: for `previews`, then it goes on
   Latent latent;
   double walked_nfe = 0;  // evaluations really made
   std::string failure;    // not empty: failed, the walk is over
@@ -49,10 +55,14 @@ struct Walk {
 // without scoring it.
 std::unique_ptr<Walk> walk_of(const Candidate& candidate, Task& task, Frame& frame);
 
+// Asks for the previews that verifiers want, on the walk's leg as it is.
+void want_previews(Walk& walk, const Frame& frame);
+
 // Adds JITTER's noise to the parent's latent, which is in `walk` already, and forgets its carry.
 void apply_jitter(Walk& walk);
 
-// A batch whose samples are ready to be scored; row i of `samples` belongs to walks[i].
+// A batch whose samples are ready to be scored; row i of `samples` belongs to walks[i]. Walks that
+// go on (stage other than kDone) are to be passed over.
 struct SampleBatch {
   std::vector<Walk*> walks;
   const Tensor* samples = nullptr;  // valid until the next advance()
@@ -79,6 +89,8 @@ class Walker {
   using Key = std::tuple<Stage, std::uint32_t, double, double>;
   Key key_of(const Walk& walk) const;
   void enqueue(std::unique_ptr<Walk> walk);
+  static void look_or_step(Walk& walk);
+  static void keep_preview(Walk& walk, std::span<const float> sample);
   std::deque<std::unique_ptr<Walk>>& choose(Stage& stage);
   void fill(const std::vector<std::unique_ptr<Walk>>& walks, Stage stage);
   ItemFailures call(Stage stage);

@@ -1,0 +1,97 @@
+// gradient.cpp: see gradient.hpp.
+#include "host/gradient.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/batch_noise.hpp"
+
+namespace winnow {
+namespace {
+
+double norm(std::span<const float> v) {
+  double squares = 0;
+  for (float x : v) squares += static_cast<double>(x) * x;
+  return std::sqrt(squares);
+}
+
+// All items begin at pure noise and are headed for time 0.
+SamplerBatch whole_paths(std::span<PathGradient* const> items, std::size_t rows,
+                         BatchNoise::Noises& noises) {
+  SamplerBatch batch;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const PathGradient& item = *items[std::min(i, items.size() - 1)];
+    const Candidate& c = item.task->candidate(item.candidate);
+    batch.profile = c.profile;
+    batch.conditions.push_back(item.task->condition());
+    batch.has_eval.push_back(0);
+    batch.from_time.push_back(1);
+    batch.to_time.push_back(0);
+    batch.stochasticity.push_back(c.stochasticity);
+    batch.noise.push_back(i);
+    batch.position.push_back(0);
+    noises.emplace_back(item.task, c.noise);
+  }
+  return batch;
+}
+
+void one_profile(Sampler& sampler, std::span<PathGradient* const> items,
+                 std::span<const std::span<const float>> d_samples, std::size_t rows) {
+  BatchNoise::Noises noises;
+  SamplerBatch batch = whole_paths(items, rows, noises);
+  const SamplerInfo& info = sampler.info(batch.profile);
+  Tensor latents(rows, info.latent_shape), carry, d_in(rows, info.sample_shape),
+      d_out(rows, info.latent_shape);
+  batch.latents = &latents;
+  if (info.carry_elements) {
+    const std::int64_t shape[] = {static_cast<std::int64_t>(info.carry_elements)};
+    carry = Tensor(rows, shape);
+    batch.carry = &carry;
+  }
+  for (std::size_t i = 0; i < rows; ++i)
+    std::ranges::copy(d_samples[std::min(i, items.size() - 1)], d_in.item(i).begin());
+  BatchNoise noise(noises);
+  ItemFailures failures = sampler.init(batch, noise);
+  const ItemFailures backward = sampler.vjp(batch, noise, d_in, d_out);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const ItemFailure& failure = failures[i].status != WN_OK ? failures[i] : backward[i];
+    items[i]->failure = failure.text;
+    if (failure.status == WN_OK)
+      items[i]->direction.assign(d_out.item(i).begin(), d_out.item(i).end());
+  }
+}
+
+}  // namespace
+
+void differentiate(Sampler& sampler, std::span<PathGradient> items, const Tensor& d_samples,
+                   std::uint32_t batch, bool fixed_shape) {
+  for (std::uint32_t profile : {WN_PROFILE_FINAL, WN_PROFILE_SEARCH}) {
+    std::vector<PathGradient*> wanted;
+    std::vector<std::span<const float>> rows;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (!items[i].failure.empty()) continue;
+      if (items[i].task->candidate(items[i].candidate).profile != profile) continue;
+      wanted.push_back(&items[i]);
+      rows.push_back(d_samples.item(i));
+    }
+    if (wanted.empty()) continue;
+    one_profile(sampler, wanted, rows, fixed_shape ? batch : wanted.size());
+  }
+}
+
+std::vector<float> moved_along(std::span<const float> x, std::span<const float> g, double s) {
+  std::vector<float> y(x.begin(), x.end());
+  const double length = norm(x), slope = norm(g);
+  if (!(slope > 0)) return y;
+  std::vector<double> moved(x.size());
+  double squares = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    moved[i] = x[i] + s * length * (g[i] / slope);
+    squares += moved[i] * moved[i];
+  }
+  const double back = length / std::sqrt(squares);
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = static_cast<float>(back * moved[i]);
+  return y;
+}
+
+}  // namespace winnow
