@@ -173,6 +173,8 @@ Shown show_candidate(const RunConfig& config, const Registry& registry, const fs
   maker.make(candidate, [&](const Tensor& samples, const Walk& walk) {
     std::vector<Exhibit> exhibits(1);
     exhibits[0].previews = walk.previews;
+    for (std::size_t v = 0; v < assembly.scorer().size(); ++v)  // a set's scores hang on the others
+      exhibits[0].asked.push_back(!assembly.scorer().verifier(v).set_level());
     exhibits[0].condition = replay.task().condition();
     exhibits[0].candidate = candidate;
     assembly.scorer().judge(samples, exhibits);

@@ -20,7 +20,17 @@ const std::map<std::string, Overrides>& searches() {
       {"random", {}},
       {"zero_order", {"search={plugin=\"winnow.zero_order\", neighbours=3}"}},
       {"every_operation", {"search={plugin=\"winnow.toy.every_operation\"}"}},
-      {"paths", {"search={plugin=\"winnow.paths\", paths=2, branches=3, leg_steps=2}"}}};
+      {"paths", {"search={plugin=\"winnow.paths\", paths=2, branches=3, leg_steps=2}"}},
+      {"first_order",
+       {"search={plugin=\"winnow.first_order\", chains=2}",
+        "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"}},
+      {"previews",
+       {"search={plugin=\"winnow.toy.every_operation\"}",
+        "verifier=[{plugin=\"winnow.toy.preview_pixel\", time=0.3}, "
+        "{plugin=\"winnow.toy.preview_pixel\", name=\"early\", time=0.8, role=\"report\"}]"}},
+      {"sets",
+       {"search={plugin=\"winnow.zero_order\", neighbours=3}",
+        "verifier=[{plugin=\"winnow.toy.balance\"}]"}}};
   return all;
 }
 
@@ -45,6 +55,7 @@ TEST_CASE("recipes, scores and samples are the same for every batch size and cac
   for (const auto& [name, search] : searches()) {
     for (const std::string rule : {"single", "mean-rank"}) {
       INFO(name << ", " << rule);
+      if (name == "first_order" && rule == "mean-rank") continue;  // ranks have no gradient
       ToyRun toy;
       toy.text += "[selection]\nrule = \"" + rule + "\"\n";
       const Overrides base = with(search, {"sampler.poison=0.1"});  // some candidates fail
@@ -253,16 +264,17 @@ TEST_CASE("any candidate can be shown again with the same hash", "[engine]") {
         CHECK(std::filesystem::exists(shown.file));
         ++shown_count;
       } catch (const Error& error) {
-        CHECK_THAT(error.what(), Catch::Contains("never scored"));
+        CHECK_THAT(error.what(),
+                   Catch::Contains("never scored") || Catch::Contains("has no candidate"));
       }
     }
-    CHECK(shown_count >= 8);
+    CHECK(shown_count >= 7);
   }
 }
 
 TEST_CASE("a run with failing candidates goes on from any record to the identical result",
           "[engine]") {
-  for (const std::string name : {"random", "paths", "every_operation"}) {
+  for (const std::string name : {"random", "paths", "every_operation", "first_order", "sets"}) {
     INFO(name);
     ToyRun toy;
     const Overrides failing = with(searches().at(name), {"sampler.poison=0.3", "tasks.repeat=1"});

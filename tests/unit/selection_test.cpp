@@ -32,6 +32,21 @@ TEST_CASE("adding a candidate may change which of the others is best by rank", "
   CHECK(after[0] != Approx(after[2]));
 }
 
+TEST_CASE("worst-rank prefers whom no verifier puts last, then the greater mean", "[selection]") {
+  const Selection worst(SelectionRule::kWorstRank, {1.0, 9.0});  // weights do not count
+  // Shares by verifier: (1, 0), (2/3, 1/3), (1/3, 2/3), (0, 1).
+  const std::vector<Heads> pool{{4.0, 1.0}, {3.0, 2.0}, {2.0, 3.0}, {1.0, 4.0}};
+  const auto judged = worst.within(pool);
+  CHECK(judged[1] == Approx(judged[2]));
+  CHECK(judged[1] > judged[0]);
+  CHECK(judged[0] == Approx(judged[3]));
+  // Equal worst shares: the mean decides, but never over a worse worst share.
+  const auto tie = worst.within(std::vector<Heads>{{1.0, 1.0}, {1.0, 2.0}, {0.0, 3.0}, {2.0, 0.0}});
+  CHECK(tie[1] > tie[0]);
+  CHECK(tie[0] > tie[2]);
+  CHECK(tie[0] > tie[3]);
+}
+
 TEST_CASE("z-sum standardises within the pool and survives equal scores", "[selection]") {
   const Selection z(SelectionRule::kZSum, {1.0, 3.0});
   const auto scores = z.within(std::vector<Heads>{{1, 5}, {3, 5}});

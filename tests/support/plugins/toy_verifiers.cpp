@@ -1,5 +1,5 @@
 // toy_verifiers: for tests: one that rates by a single pixel, one that gives NaN for dark images,
-// and a smooth one with a gradient.
+// a smooth one with a gradient, one that looks at previews, and one that rates sets.
 #include <cmath>
 #include <limits>
 
@@ -65,6 +65,47 @@ class Target {
   double value_;
 };
 
+// score = first pixel of the preview near the wanted time; head 1: of the sample.
+class PreviewPixel {
+ public:
+  static constexpr const char* kId = "winnow.toy.preview_pixel";
+  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_TOY_PREVIEW_PIXEL;
+
+  PreviewPixel(const wn::Host&, const wn::Options& options) : time_(options.f64("time")) {}
+
+  wn::VerifierInfo info() const {
+    return {.flags = WN_F_DETERMINISTIC, .n_heads = 2, .preview_time = time_};
+  }
+
+  void score(const wn::VerifierBatch& batch, std::span<float> scores) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      scores[2 * i] = batch.previews().item(i)[0];
+      scores[2 * i + 1] = batch.sample(i)[0];
+    }
+  }
+
+ private:
+  double time_;
+};
+
+// Set-level: score = -|mean of the first pixels of the accepted samples and this one - 1/2|.
+class Balance {
+ public:
+  static constexpr const char* kId = "winnow.toy.balance";
+
+  void score(const wn::VerifierBatch& batch, std::span<float> scores) {
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      scores[i] = static_cast<float>(
+          -std::fabs((sum_ + batch.sample(i)[0]) / static_cast<double>(count_ + 1) - 0.5));
+  }
+  void reset() { sum_ = 0, count_ = 0; }
+  void accept(const wn::VerifierBatch& batch) { sum_ += batch.sample(0)[0], ++count_; }
+
+ private:
+  double sum_ = 0;
+  std::size_t count_ = 0;
+};
+
 }  // namespace
 
-WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target)
+WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance)

@@ -1,0 +1,84 @@
+// gradient_test.cpp: noises moved along gradients: their values, their price, what is refused.
+#include "host/gradient.hpp"
+
+#include <cmath>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/toy_run.hpp"
+
+using namespace winnow;
+using namespace winnow::test;
+
+namespace {
+
+std::vector<std::string> first_order(std::vector<std::string> more = {}) {
+  more.insert(more.begin(), {"search={plugin=\"winnow.first_order\"}",
+                             "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"});
+  return more;
+}
+
+double norm(const std::vector<float>& v) {
+  double squares = 0;
+  for (float x : v) squares += static_cast<double>(x) * x;
+  return std::sqrt(squares);
+}
+
+}  // namespace
+
+TEST_CASE("a noise moved along a gradient keeps its norm and turns by the step", "[gradient]") {
+  const std::vector<float> x{1.5f, -2.0f, 0.5f, 3.0f}, g{2.0f, 1.5f, 0.0f, 0.0f};  // x . g = 0
+  const std::vector<float> y = moved_along(x, g, 0.3);
+  CHECK(norm(y) == Approx(norm(x)).epsilon(1e-6));
+  double dot = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) dot += static_cast<double>(x[i]) * y[i];
+  CHECK(dot / (norm(x) * norm(y)) == Approx(1 / std::sqrt(1 + 0.3 * 0.3)).epsilon(1e-6));
+  CHECK(moved_along(x, std::vector<float>(4, 0.0f), 0.3) == x);  // nowhere to go
+}
+
+TEST_CASE("the ledger counts a forward NFE once, a backward one twice, what vjp makes again apart",
+          "[gradient]") {
+  ToyRun toy;  // 8 steps of 1 NFE; 160 = 8 + 6 * (8 + 16) + 8
+  const auto outcome = toy.run("run", first_order({"search.no_improvement=\"go_on\""}));
+  const auto& ledger = outcome.summary["ledger"];
+  CHECK(ledger["candidates"] == 7 * 6);
+  CHECK(ledger["backward_nfe"] == 6 * 16 * 6);
+  CHECK(ledger["search_nfe"] == (7 * 8 + 6 * 16) * 6);
+  CHECK(outcome.effort["recomputed_nfe"] == 6 * 8 * 6);  // vjp's own forward pass
+}
+
+TEST_CASE("a second noise along the same gradient costs no second backward pass", "[gradient]") {
+  ToyRun toy;
+  const auto halving = toy.run("run", first_order({"search.step=3.0"}));  // steps that overshoot
+  const auto& ledger = halving.summary["ledger"];
+  const double gradients = ledger["backward_nfe"].get<double>() / 16;
+  CHECK(gradients < ledger["candidates"].get<double>() - 6);  // 6 first candidates need none
+  CHECK(ledger["search_nfe"] <= 160 * 6);
+  CHECK(ledger["search_nfe"] == ledger["candidates"].get<double>() * 8 + gradients * 16);
+}
+
+TEST_CASE("following the gradient beats random search at equal cost on a smooth problem",
+          "[gradient]") {
+  ToyRun toy;
+  const auto gain = [](const RunOutcome& outcome) {
+    double sum = 0;
+    for (const auto& task : outcome.summary["tasks"]) sum += task["scores"]["target"].get<double>();
+    return sum;
+  };
+  const auto random = toy.run("random", {"verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"});
+  CHECK(gain(toy.run("gradient", first_order())) > gain(random));
+}
+
+TEST_CASE("a search that follows gradients is refused where there are none, with both names",
+          "[gradient]") {
+  ToyRun toy;
+  CHECK_THROWS_WITH(
+      toy.run("a", {"search={plugin=\"winnow.first_order\"}"}),
+      Catch::Contains("winnow.first_order follows gradients, but winnow.brightness has no grad"));
+  CHECK_THROWS_WITH(
+      toy.run("b", first_order({"sampler={plugin=\"winnow.toy.plain_sampler\"}"})),
+      Catch::Contains("winnow.first_order follows gradients, but winnow.toy.plain_sampler has no "
+                      "vjp"));
+  CHECK_THROWS_WITH(toy.run("c", first_order({"selection.rule=\"mean-rank\""})),
+                    Catch::Contains("winnow.first_order follows gradients, but selection.rule"));
+  CHECK_FALSE(std::filesystem::exists(toy.folder / "a"));
+}

@@ -1,0 +1,52 @@
+// sets_test.cpp: set-level verifiers: scored and accepted in task order, on samples as written.
+#include <cmath>
+
+#include "host/png.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/toy_run.hpp"
+
+using namespace winnow;
+using namespace winnow::test;
+
+namespace {
+
+const std::string kBalance = "verifier=[{plugin=\"winnow.toy.balance\"}]";
+
+double first_pixel(const std::filesystem::path& png) {
+  return read_png(png).pixels.front() / 255.0;
+}
+
+}  // namespace
+
+TEST_CASE("a set-level verifier chooses greedily, task after task", "[sets]") {
+  ToyRun toy;
+  const auto outcome = toy.run("run", {kBalance, "output.keep=\"all\"", "execution.batch=16"});
+  double sum = 0;
+  for (std::size_t t = 0; t < 6; ++t) {
+    const auto& task = outcome.summary["tasks"][t];
+    double best_score = -10;
+    std::uint64_t best = 0;
+    for (std::uint64_t c = 1; c <= 20; ++c) {  // 160 NFE of 8 each
+      const auto file = fmt::format("samples/t{:05}-c{:06}.png", t, c);
+      const double pixel = first_pixel(toy.folder / "run" / file);
+      const double score =
+          static_cast<float>(-std::fabs((sum + pixel) / static_cast<double>(t + 1) - 0.5));
+      if (score > best_score) best_score = score, best = c;
+    }
+    CHECK(task["best"]["candidate"] == best);
+    CHECK(task["scores"]["balance"].get<double>() == Approx(best_score).margin(1e-6));
+    sum += first_pixel(toy.folder / "run" / task["sample"].get<std::string>());
+  }
+}
+
+TEST_CASE("a resumed run that has lost a sample of its set says which", "[sets]") {
+  ToyRun toy;
+  std::atomic<wn_status> stop{WN_OK};
+  const auto half = toy.run("run", {kBalance}, &stop, [&](const Progress& p) {
+    if (p.tasks_done >= 2) stop = WN_E_CANCELLED;
+  });
+  REQUIRE(half.exit == Exit::kCheckpointed);
+  const auto lost = toy.folder / "run" / "samples" / "t00001-best.png";
+  REQUIRE(std::filesystem::remove(lost));
+  CHECK_THROWS_WITH(toy.run("run", {kBalance}), Catch::Contains("t00001-best.png"));
+}
