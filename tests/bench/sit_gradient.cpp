@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
     return x + 0.5 * (to - from) * (u + velocity(next, to));
   };
   const auto& c = net.config;
+  at::manual_seed(1);
   const at::Tensor noise = at::randn({batch, c.channels, c.size, c.size});
   const double before = peak_mib();
   const auto start = Clock::now();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ inline const Registry& toy_plugins() {
 }
 
 struct ToyRun {
+  explicit ToyRun(Medium medium = Medium::kDisk) : folder(medium) {}
+
   TemporaryFolder folder;
   std::string text = R"(
 [run]
@@ -76,6 +79,21 @@ inline std::vector<std::string> logical_records(const std::filesystem::path& run
       &notice);
   std::ranges::sort(records);
   return records;
+}
+
+// The records of each task, in the order in which they were written.
+inline std::map<std::uint64_t, std::vector<nlohmann::json>> records_by_task(
+    const std::filesystem::path& run) {
+  std::map<std::uint64_t, std::vector<nlohmann::json>> found;
+  std::string notice;
+  read_journal(
+      journal_path(run),
+      [&](std::string_view payload) {
+        auto record = nlohmann::json::parse(payload);
+        if (record.contains("t")) found[record["t"]].push_back(std::move(record));
+      },
+      &notice);
+  return found;
 }
 
 }  // namespace winnow::test

@@ -25,11 +25,14 @@ TEST_CASE("mean rank averages ties and does not depend on scale", "[selection]")
 
 TEST_CASE("adding a candidate may change which of the others is best by rank", "[selection]") {
   const Selection rank(SelectionRule::kMeanRank, {1.0, 1.0});
-  const std::vector<Heads> three{{4, 1}, {1, 3}, {3, 2}};
-  const std::vector<Heads> more{{4, 1}, {1, 3}, {3, 2}, {3.5, 1.5}, {3.6, 0}};
-  const auto before = rank.within(three), after = rank.within(more);
-  CHECK(before[0] == Approx(before[2]));
-  CHECK(after[0] != Approx(after[2]));
+  // Of the first two, one leads by its first score, the other by its second; what is added lies
+  // between them in the second only.
+  const std::vector<Heads> two{{4, 1}, {3, 2}, {5, 0}};
+  const std::vector<Heads> more{{4, 1}, {3, 2}, {5, 0}, {1, 1.5}, {1.5, 1.6}};
+  const std::vector<Heads> others{{4, 1}, {3, 2}, {5, 0}, {3.5, -1}, {3.6, -2}};
+  CHECK(rank.within(two)[0] == Approx(rank.within(two)[1]));
+  CHECK(rank.within(more)[0] < rank.within(more)[1]);
+  CHECK(rank.within(others)[0] > rank.within(others)[1]);
 }
 
 TEST_CASE("worst-rank prefers whom no verifier puts last, then the greater mean", "[selection]") {

@@ -54,7 +54,7 @@ class ToyModel {
     out.preview_credit = 1;
     out.backward_nfe = 2;
     out.vjp_forward_nfe = 1;
-    out.network_passes = 1;
+    out.network_passes = 2;  // as with guidance: never to be mixed up with NFE
     return out;
   }
 
