@@ -105,9 +105,13 @@ void Assembly::check_fit() const {
     throw Error(Exit::kUsage, fmt::format("{} needs scores on a fixed scale, but selection.rule "
                                           "judges within a pool; take \"weighted-sum\"",
                                           search.id));
-  if (const std::string why = no_gradient_because();
-      search.claims_true("needs_gradient") && !why.empty())
-    throw Error(Exit::kUsage, fmt::format("{} follows gradients, but {}", search.id, why));
+  if (search.claims_true("needs_gradient")) {
+    std::string why = no_gradient_because();
+    if (why.empty() && info.flags & WN_F_STOCHASTIC)
+      why = fmt::format("{} draws noise on the way, as it is configured", sampler_->id());
+    if (!why.empty())
+      throw Error(Exit::kUsage, fmt::format("{} follows gradients, but {}", search.id, why));
+  }
   if (search.claims_true("needs_renoise") && !sampler_->can_renoise())
     throw Error(Exit::kUsage, fmt::format("{} goes back to noise, but {} has no renoise", search.id,
                                           sampler_->id()));

@@ -80,5 +80,7 @@ TEST_CASE("a search that follows gradients is refused where there are none, with
                       "vjp"));
   CHECK_THROWS_WITH(toy.run("c", first_order({"selection.rule=\"mean-rank\""})),
                     Catch::Contains("winnow.first_order follows gradients, but selection.rule"));
+  CHECK_THROWS_WITH(toy.run("d", first_order({"sampler.eta=0.5"})),
+                    Catch::Contains("winnow.toy.sampler draws noise on the way"));
   CHECK_FALSE(std::filesystem::exists(toy.folder / "a"));
 }
