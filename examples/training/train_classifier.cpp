@@ -5,7 +5,6 @@
 //   --out fashion-judge.safetensors train_classifier --evaluate fashion-judge.safetensors
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
@@ -13,6 +12,7 @@
 #include <exception>
 #include <filesystem>
 
+#include "contrastive.hpp"
 #include "fashion_mnist.hpp"
 #include "safetensors_torch.hpp"
 #include "trainer.hpp"
@@ -27,8 +27,6 @@ enum Purpose : uint64_t { kInit = 1, kStep = 2 };
 
 constexpr int64_t kMaxShift = 1;
 constexpr double kMaxAverage = 0.999;
-constexpr double kCheckpointSeconds = 60;
-constexpr int64_t kReportSteps = 100;
 constexpr int64_t kEvaluateBatch = 500;
 
 classifier::Shape shape_for(const std::string& model) {
@@ -44,17 +42,6 @@ classifier::Shape shape_for(const std::string& model) {
     throw std::runtime_error("--model must be classifier or judge, not '" + model + "'");
   }
   return s;
-}
-
-struct Data {
-  at::Tensor images;  // uint8 [count, 1, 28, 28]
-  at::Tensor labels;  // int64 [count]
-};
-
-Data load(const std::string& folder, const std::string& part) {
-  const FashionMnist raw = load_fashion_mnist(folder, part);
-  return {at::tensor(raw.pixels, at::kByte).view({raw.count, 1, kSide, kSide}),
-          at::tensor(raw.labels, at::kByte).to(at::kLong)};
 }
 
 // Every image moved by up to one pixel and mirrored half the time. [n, 1, 28, 28] in [0, 1].
@@ -77,12 +64,12 @@ struct Quality {
   double calibration = 0;  // expected calibration error over 15 equal bins of confidence
 };
 
-Quality evaluate(const classifier::Network& net, const Data& test) {
+Quality evaluate(const classifier::Network& net, const LabelledImages& test) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> parts;
-  for (int64_t at = 0; at < test.images.size(0); at += kEvaluateBatch) {
-    const int64_t n = std::min(kEvaluateBatch, test.images.size(0) - at);
-    const at::Tensor images = test.images.narrow(0, at, n).to(at::kFloat) / 255.0;
+  for (int64_t at = 0; at < test.pixels.size(0); at += kEvaluateBatch) {
+    const int64_t n = std::min(kEvaluateBatch, test.pixels.size(0) - at);
+    const at::Tensor images = test.pixels.narrow(0, at, n).to(at::kFloat) / 255.0;
     parts.push_back(at::log_softmax(classifier::classify(net, images).logits, 1));
   }
   const at::Tensor logs = at::cat(parts);
@@ -123,7 +110,8 @@ int train(Options& options) {
   options.check_all_used();
   std::filesystem::create_directories(folder);
 
-  const Data data = load(data_folder, "train"), test = load(data_folder, "t10k");
+  const LabelledImages data = load_labelled(data_folder, "train");
+  const LabelledImages test = load_labelled(data_folder, "t10k");
   classifier::Network net =
       classifier::make_network(shape_for(model), generator_for(seed, kInit, 0));
   std::map<std::string, at::Tensor> parameters;
@@ -132,57 +120,36 @@ int train(Options& options) {
     parameters[name] = tensor;
     count += tensor.numel();
   });
+  std::printf("%s: %lld parameters\n", model.c_str(), static_cast<long long>(count));
   Trainer trainer(parameters, 0.05, kMaxAverage);
-  const Schedule schedule{rate, 300, images / batch};
   // Not the number of images: a resumed training may be given another end.
-  const std::map<std::string, std::string> identity = {
-      {"program", "train_classifier"}, {"model", model},
-      {"seed", std::to_string(seed)},  {"batch", std::to_string(batch)},
-      {"rate", std::to_string(rate)},  {"precision", bf16 ? "bf16 autocast" : "fp32"}};
-  const std::string checkpoint = folder + "/checkpoint.safetensors";
-  const bool resumed = trainer.load(checkpoint, identity);
-  std::printf("%s: %lld parameters%s\n", model.c_str(), static_cast<long long>(count),
-              resumed ? ", resumed" : "");
-
-  Shuffler shuffler(data.images.size(0), batch, seed);
-  Stopwatch clock;
-  double since_save = 0, since_report = 0, loss_sum = 0;
-  int64_t report_steps = 0;
-  while (trainer.steps() < schedule.total_steps) {
-    const int64_t step = trainer.steps();
+  const Loop loop{.schedule = {rate, 300, images / batch},
+                  .batch = batch,
+                  .checkpoint = folder + "/checkpoint.safetensors",
+                  .identity = {{"program", "train_classifier"},
+                               {"model", model},
+                               {"seed", std::to_string(seed)},
+                               {"batch", std::to_string(batch)},
+                               {"rate", std::to_string(rate)},
+                               {"precision", bf16 ? "bf16 autocast" : "fp32"}},
+                  .stop_after_steps = stop_after};
+  Shuffler shuffler(data.pixels.size(0), batch, seed);
+  const bool done = training::train(trainer, loop, [&](int64_t step) {
     const at::Tensor index = shuffler.batch(step);
     const auto generator = generator_for(seed, kStep, static_cast<uint64_t>(step));
-    const at::Tensor x = augment(data.images.index_select(0, index).to(at::kFloat), generator);
-    at::autocast::set_autocast_enabled(at::kCPU, bf16);
-    const at::Tensor logits = classifier::classify(net, x).logits;
-    at::autocast::set_autocast_enabled(at::kCPU, false);
-    at::autocast::clear_cache();
-    const at::Tensor loss =
-        at::cross_entropy_loss(logits.to(at::kFloat), data.labels.index_select(0, index));
-    loss.backward();
-    trainer.step(schedule.at(step));
-
-    const double lap = clock.lap();
-    trainer.seconds += lap, since_save += lap, since_report += lap;
-    loss_sum += loss.item<double>();
-    if (++report_steps == kReportSteps) {
-      std::printf("step %lld  loss %.4f  %.0f images/s  %.1f min\n",
-                  static_cast<long long>(trainer.steps()), loss_sum / kReportSteps,
-                  static_cast<double>(kReportSteps * batch) / since_report, trainer.seconds / 60);
-      std::fflush(stdout);
-      report_steps = 0, since_report = 0, loss_sum = 0;
+    const at::Tensor x = augment(data.pixels.index_select(0, index).to(at::kFloat), generator);
+    at::Tensor logits;
+    {
+      const Bfloat16Guard guard(bf16);
+      logits = classifier::classify(net, x).logits;
     }
-    if (since_save > kCheckpointSeconds) {
-      trainer.save(checkpoint, identity);
-      since_save = 0;
-    }
-    if (stop_after > 0 && trainer.steps() >= stop_after) return 0;
-  }
-  trainer.save(checkpoint, identity);
+    return at::cross_entropy_loss(logits.to(at::kFloat), data.labels.index_select(0, index));
+  });
+  if (!done) return 0;
 
   auto weights = trainer.average();
   for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
-  auto metadata = identity;
+  auto metadata = loop.identity;
   metadata.merge(classifier::network_metadata(net));
   metadata["images"] = std::to_string(images);
   metadata["minutes"] = std::to_string(static_cast<int64_t>(trainer.seconds / 60 + 0.5));
@@ -202,7 +169,7 @@ int main(int argc, char** argv) {
     if (file.empty()) return train(options);
     const std::string data_folder = options.text("data", kDefaultData);
     options.check_all_used();
-    print(evaluate(classifier::load_network(file), load(data_folder, "t10k")));
+    print(evaluate(classifier::load_network(file), load_labelled(data_folder, "t10k")));
     return 0;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "train_classifier: %s\n", e.what());

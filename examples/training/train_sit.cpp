@@ -9,7 +9,6 @@
 // trains 1.6 times faster on a CPU with AVX512_BF16.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 
 #include <cstdio>
@@ -32,8 +31,6 @@ enum Purpose : uint64_t { kInit = 1, kStep = 2, kSample = 3 };
 
 constexpr double kLabelDropout = 0.1;
 constexpr double kMaxAverage = 0.9995;
-constexpr double kCheckpointSeconds = 120;
-constexpr int64_t kReportSteps = 100;
 constexpr int64_t kSampleBatch = 100;
 constexpr int64_t kMaxHeads = 1024;
 
@@ -138,58 +135,35 @@ int train(Options& options) {
     parameters[name] = tensor;
     count += tensor.numel();
   });
-  Trainer trainer(parameters, 0.01, kMaxAverage);
-  const Schedule schedule{rate, 500, images / batch};
   // Not the number of images: a resumed training may be given another end.
-  const std::map<std::string, std::string> identity = {
-      {"program", "train_sit"},       {"size", size},
-      {"seed", std::to_string(seed)}, {"batch", std::to_string(batch)},
-      {"rate", std::to_string(rate)}, {"precision", bf16 ? "bf16 autocast" : "fp32"}};
-  const std::string checkpoint = folder + "/checkpoint.safetensors";
-  const bool resumed = trainer.load(checkpoint, identity);
-  std::printf("SiT-%s: %lld parameters, %lld steps of %lld images%s\n", size.c_str(),
-              static_cast<long long>(count), static_cast<long long>(schedule.total_steps),
-              static_cast<long long>(batch), resumed ? ", resumed" : "");
-
+  const Loop loop{.schedule = {rate, 500, images / batch},
+                  .batch = batch,
+                  .checkpoint = folder + "/checkpoint.safetensors",
+                  .identity = {{"program", "train_sit"},
+                               {"size", size},
+                               {"seed", std::to_string(seed)},
+                               {"batch", std::to_string(batch)},
+                               {"rate", std::to_string(rate)},
+                               {"precision", bf16 ? "bf16 autocast" : "fp32"}},
+                  .stop_after_steps = stop_after};
+  std::printf("SiT-%s: %lld parameters, %lld steps of %lld images\n", size.c_str(),
+              static_cast<long long>(count), static_cast<long long>(loop.schedule.total_steps),
+              static_cast<long long>(batch));
+  Trainer trainer(parameters, 0.01, kMaxAverage);
   Shuffler shuffler(data.count, batch, seed);
-  Stopwatch clock;
-  double since_save = 0, since_report = 0, loss_sum = 0;
-  int64_t report_steps = 0;
-  while (trainer.steps() < schedule.total_steps) {
-    const int64_t step = trainer.steps();
+  const bool done = training::train(trainer, loop, [&](int64_t step) {
     const at::Tensor index = shuffler.batch(step);
     const at::Tensor x = pixels.index_select(0, index).to(at::kFloat) / 127.5 - 1.0;
     const auto generator = generator_for(seed, kStep, static_cast<uint64_t>(step));
-    at::autocast::set_autocast_enabled(at::kCPU, bf16);
-    const at::Tensor loss = loss_of_batch(net, x, labels.index_select(0, index), generator);
-    at::autocast::set_autocast_enabled(at::kCPU, false);
-    at::autocast::clear_cache();
-    loss.backward();
-    trainer.step(schedule.at(step));
-
-    const double lap = clock.lap();
-    trainer.seconds += lap, since_save += lap, since_report += lap;
-    loss_sum += loss.item<double>();
-    if (++report_steps == kReportSteps) {
-      std::printf("step %lld  loss %.4f  rate %.2e  %.1f images/s  %.1f min\n",
-                  static_cast<long long>(trainer.steps()), loss_sum / kReportSteps,
-                  schedule.at(step), static_cast<double>(kReportSteps * batch) / since_report,
-                  trainer.seconds / 60);
-      std::fflush(stdout);
-      report_steps = 0, since_report = 0, loss_sum = 0;
-    }
-    if (since_save > kCheckpointSeconds) {
-      trainer.save(checkpoint, identity);
-      since_save = 0;
-    }
-    if (stop_after > 0 && trainer.steps() >= stop_after) return 0;
-  }
-  trainer.save(checkpoint, identity);
+    const Bfloat16Guard guard(bf16);
+    return loss_of_batch(net, x, labels.index_select(0, index), generator);
+  });
+  if (!done) return 0;
 
   auto weights = trainer.average();
   weights["pos_embed"] = net.position;
   for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
-  auto metadata = identity;
+  auto metadata = loop.identity;
   metadata["architecture"] = "sit";
   metadata["images"] = std::to_string(images);
   metadata["heads"] = std::to_string(config.heads);

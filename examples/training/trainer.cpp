@@ -1,10 +1,12 @@
 #include "trainer.hpp"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -24,6 +26,9 @@ uint64_t mix(uint64_t x) {  // the finaliser of splitmix64
 }
 
 constexpr uint64_t kShuffle = 1000;
+
+constexpr double kCheckpointSeconds = 60;
+constexpr int64_t kReportSteps = 100;
 
 }  // namespace
 
@@ -193,6 +198,48 @@ bool Trainer::load(const std::string& path, const std::map<std::string, std::str
   fetch("second.", second_);
   steps_ = metadata_integer(file, "step", 0, INT64_MAX);
   seconds = static_cast<double>(metadata_integer(file, "milliseconds", 0, INT64_MAX)) / 1000;
+  return true;
+}
+
+Bfloat16Guard::Bfloat16Guard(bool on) { at::autocast::set_autocast_enabled(at::kCPU, on); }
+
+Bfloat16Guard::~Bfloat16Guard() {
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+  at::autocast::clear_cache();
+}
+
+bool train(Trainer& trainer, const Loop& loop,
+           const std::function<at::Tensor(int64_t step)>& loss) {
+  if (trainer.load(loop.checkpoint, loop.identity))
+    std::printf("resumed at step %lld\n", static_cast<long long>(trainer.steps()));
+  Stopwatch clock;
+  double since_save = 0, since_report = 0, sum = 0;
+  int64_t report_steps = 0;
+  while (trainer.steps() < loop.schedule.total_steps) {
+    const int64_t step = trainer.steps();
+    const at::Tensor value = loss(step);
+    value.backward();
+    trainer.step(loop.schedule.at(step));
+
+    const double lap = clock.lap();
+    trainer.seconds += lap, since_save += lap, since_report += lap;
+    sum += value.item<double>();
+    if (++report_steps == kReportSteps) {
+      std::printf("step %lld  loss %.4f  %.0f images/s  %.1f min\n",
+                  static_cast<long long>(trainer.steps()), sum / kReportSteps,
+                  static_cast<double>(kReportSteps * loop.batch) / since_report,
+                  trainer.seconds / 60);
+      std::fflush(stdout);
+      report_steps = 0, since_report = 0, sum = 0;
+    }
+    const bool stop = loop.stop_after_steps > 0 && trainer.steps() >= loop.stop_after_steps;
+    if (since_save > kCheckpointSeconds || stop) {
+      trainer.save(loop.checkpoint, loop.identity);
+      since_save = 0;
+    }
+    if (stop) return false;
+  }
+  trainer.save(loop.checkpoint, loop.identity);
   return true;
 }
 

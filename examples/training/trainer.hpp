@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -76,6 +77,27 @@ class Trainer {
   double weight_decay_, max_average_;
   int64_t steps_ = 0;
 };
+
+// While it lives, what autocast knows runs in bfloat16.
+class Bfloat16Guard {
+ public:
+  explicit Bfloat16Guard(bool on);
+  ~Bfloat16Guard();
+  Bfloat16Guard(const Bfloat16Guard&) = delete;
+};
+
+struct Loop {
+  Schedule schedule;
+  int64_t batch = 0;  // images of one step, for the report
+  std::string checkpoint;
+  std::map<std::string, std::string> identity;
+  int64_t stop_after_steps = 0;  // 0: not
+};
+
+// Goes on from the checkpoint, where there is one, to the end of the schedule by the gradients of
+// loss(step); prints the loss every 100 steps and saves every minute and at the end. False when
+// stop_after_steps came first.
+bool train(Trainer& trainer, const Loop& loop, const std::function<at::Tensor(int64_t step)>& loss);
 
 class Stopwatch {
  public:

@@ -36,14 +36,14 @@ void class_gradient(const float* logits, int64_t classes, int64_t wanted, float*
   out[wanted] = static_cast<float>(others);
 }
 
-at::Tensor samples_of(const wn::VerifierBatch& batch, int64_t channels) {
-  const at::Tensor samples = wn::torch_view(batch.samples_raw()).to(at::kCPU, at::kFloat);
-  if (samples.dim() != 4 || samples.size(1) != channels) {
-    throw wn::Error(WN_E_INVALID_ARGUMENT, "found samples " + wn::describe(batch.samples_raw()) +
+at::Tensor images_of(const wn_tensor& tensor, int64_t channels) {
+  const at::Tensor images = wn::torch_view(tensor).to(at::kCPU, at::kFloat);
+  if (images.dim() != 4 || images.size(1) != channels) {
+    throw wn::Error(WN_E_INVALID_ARGUMENT, "found images " + wn::describe(tensor) +
                                                ", the network expects [n, " +
                                                std::to_string(channels) + ", height, width]");
   }
-  return samples;
+  return images;
 }
 
 int64_t wanted_class(const wn::VerifierBatch& batch, size_t i, int64_t classes) {
@@ -81,7 +81,8 @@ Network load_for_plugin(const std::string& path, const std::string& architecture
 
 std::vector<ClassScore> class_scores(const Network& net, const wn::VerifierBatch& batch) {
   const c10::InferenceMode guard;
-  const at::Tensor logits = classify(net, samples_of(batch, net.channels())).logits.contiguous();
+  const at::Tensor logits =
+      classify(net, images_of(batch.samples_raw(), net.channels())).logits.contiguous();
   std::vector<ClassScore> out(batch.size());
   for (size_t i = 0; i < batch.size(); ++i) {
     const int64_t wanted = wanted_class(batch, i, net.classes());
@@ -106,7 +107,8 @@ void ClassVerifier::score(const wn::VerifierBatch& batch, std::span<float> score
 
 void ClassVerifier::grad(const wn::VerifierBatch& batch, const wn_tensor& d_samples) {
   const at::AutoGradMode with_gradient(true);
-  const at::Tensor samples = samples_of(batch, net_.channels()).clone().requires_grad_(true);
+  const at::Tensor samples =
+      images_of(batch.samples_raw(), net_.channels()).clone().requires_grad_(true);
   const at::Tensor logits = classify(net_, samples).logits.contiguous();
   at::Tensor seed = at::zeros(logits.sizes(), at::kFloat);
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -132,7 +134,8 @@ wn::FeaturesInfo ClassVerifier::features_info() const {
 void ClassVerifier::features(const wn::VerifierBatch& batch, std::span<float> features,
                              std::span<float> log_probabilities) {
   const c10::InferenceMode guard;
-  write_features(classify(net_, samples_of(batch, net_.channels())), features, log_probabilities);
+  write_features(classify(net_, images_of(batch.samples_raw(), net_.channels())), features,
+                 log_probabilities);
 }
 
 }  // namespace winnow::classifier

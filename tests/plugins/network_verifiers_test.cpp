@@ -1,109 +1,14 @@
 // network_verifiers_test.cpp: the verifiers that hold a network, through the host's loader and
 // guard: gradients against differences, features against scores, and what they refuse.
-#include <array>
 #include <cmath>
 
-#include "host/guard.hpp"
 #include "host/sha256.hpp"
-#include "tests/support/catch.hpp"
-#include "tests/support/package.hpp"
+#include "tests/support/verifier_bench.hpp"
 
 using namespace winnow;
 using namespace winnow::test;
 
 namespace {
-
-constexpr std::int64_t kSide = 28;
-constexpr std::size_t kPixels = kSide * kSide;
-
-std::string model(const std::string& name) { return std::string(MODELS) + "/" + name; }
-
-OptionValue path_option(const std::string& value) {
-  return {"weights", WN_OPT_PATH, OptionData(value)};
-}
-
-OptionValue scale(const std::string& value) { return {"scale", WN_OPT_STR, OptionData(value)}; }
-
-// A verifier, and a batch of made pictures with classes 0, 1, ... 9, 0, ...
-struct Bench {
-  Bench(const std::string& id, std::vector<OptionValue> options, std::size_t n = 5)
-      : registry(scan({PLUGINS})),
-        services(nullptr),
-        verifier(std::make_unique<PluginInstance>(
-                     libraries.load(registry.find(PluginKind::kVerifier, id)),
-                     PluginUse{id, options}, "1.0.0", services),
-                 VerifierUse{{id, options}, id}) {
-    resize(n);
-  }
-
-  void resize(std::size_t n) {
-    samples = Tensor(n, std::array<std::int64_t, 3>{1, kSide, kSide});
-    conditions.assign(n, wn_condition{});
-    for (std::size_t i = 0; i < n; ++i) {
-      conditions[i].struct_size = WN_SIZE(wn_condition, tensors);
-      conditions[i].class_id = static_cast<std::int64_t>(i % 10);
-      draw(samples.item(i), i);
-    }
-  }
-
-  // A bright block on black with stripes that differ by item.
-  static void draw(std::span<float> out, std::size_t i) {
-    const double k = static_cast<double>(i + 1);
-    for (std::int64_t y = 0; y < kSide; ++y) {
-      for (std::int64_t x = 0; x < kSide; ++x) {
-        const bool inside = std::abs(x - 13.5) < 5 + i % 7 && std::abs(y - 13.5) < 12 - i % 5;
-        out[static_cast<std::size_t>(y * kSide + x)] = static_cast<float>(
-            inside ? 0.6 + 0.35 * std::sin(0.7 * k * static_cast<double>(x) + 0.4 * k * y) : 0.02);
-      }
-    }
-  }
-
-  VerifierBatch batch(std::size_t first, std::size_t n) {
-    part = Tensor(n, std::array<std::int64_t, 3>{1, kSide, kSide});
-    VerifierBatch out;
-    for (std::size_t i = 0; i < n; ++i) {
-      std::ranges::copy(samples.item(first + i), part.item(i).begin());
-      out.conditions.push_back(&conditions[first + i]);
-      out.candidates.push_back(first + i);
-    }
-    out.samples = &part;
-    return out;
-  }
-  VerifierBatch all() { return batch(0, conditions.size()); }
-
-  std::vector<float> score(std::size_t first, std::size_t n) {
-    std::vector<float> out(n * verifier.info().n_heads);
-    for (const ItemFailure& failure : verifier.score(batch(first, n), out))
-      CHECK(failure.text == "");
-    return out;
-  }
-  std::vector<float> score() { return score(0, conditions.size()); }
-
-  Tensor gradient() {
-    Tensor out(conditions.size(), std::array<std::int64_t, 3>{1, kSide, kSide});
-    for (const ItemFailure& failure : verifier.grad(all(), out)) CHECK(failure.text == "");
-    return out;
-  }
-
-  struct Features {
-    std::vector<float> features, log_probabilities;
-  };
-  Features features() {
-    const auto& info = verifier.features_info();
-    Features out{std::vector<float>(conditions.size() * info.n_features),
-                 std::vector<float>(conditions.size() * info.n_classes)};
-    for (const auto& failure : verifier.features(all(), out.features, out.log_probabilities))
-      CHECK(failure.text == "");
-    return out;
-  }
-
-  Registry registry;
-  LibraryCache libraries;
-  HostServices services;
-  Verifier verifier;
-  Tensor samples, part;
-  std::vector<wn_condition> conditions;
-};
 
 // Central differences at pixels spread over the picture, in float32: the step is a compromise
 // between rounding and curvature, and the tolerance follows from it.
@@ -215,4 +120,141 @@ TEST_CASE("weights of another architecture are refused with what was found and e
                           {scale("log"), path_option(model("fashion-sit-b.safetensors"))}),
                     Catch::Contains("fashion-sit-b.safetensors") && Catch::Contains("'sit'") &&
                         Catch::Contains("'classifier'"));
+}
+
+namespace {
+
+const std::string kClassifier = model("fashion-classifier.safetensors");
+const std::string kEncoder = model("fashion-encoder.safetensors");
+const std::string kDual = model("fashion-dual-encoder.safetensors");
+
+}  // namespace
+
+TEST_CASE("linear_probe: gradient, features and batches belong to its score", "[verifiers]") {
+  Bench bench("winnow.linear_probe", {scale("log"), path_option(kEncoder)});
+  check_gradient(bench);
+  check_batches(bench);
+  check_log_probabilities(bench);
+  CHECK(bench.verifier.features_info().n_features == 128);
+  CHECK(bench.verifier.features_info().network == sha256_hex_of_file(kEncoder));
+}
+
+TEST_CASE("zero_shot: gradient, features and batches belong to its score", "[verifiers]") {
+  Bench bench("winnow.zero_shot", words(kDual));
+  check_gradient(bench);
+  check_batches(bench);
+  check_log_probabilities(bench);
+  CHECK(bench.verifier.features_info().n_features == 64);
+  CHECK(bench.verifier.features_info().network == sha256_hex_of_file(kDual));
+  const auto features = bench.features().features;
+  for (std::size_t i = 0; i < bench.conditions.size(); ++i) {
+    double squares = 0;
+    for (std::size_t j = 0; j < 64; ++j) squares += std::pow(features[i * 64 + j], 2);
+    CHECK(squares == Approx(1).epsilon(1e-4));
+  }
+}
+
+TEST_CASE("zero_shot judges tasks with a prompt alone by that prompt, beside tasks with a class",
+          "[verifiers]") {
+  Bench bench("winnow.zero_shot", words(kDual));
+  const auto by_class = bench.score();
+  bench.ask(1, "a photo of a dark wide bag");
+  bench.ask(3, "A plain dress.");
+  bench.conditions[2].prompt = {"a bag", 5};  // the class comes first
+  check_gradient(bench);
+  check_batches(bench);
+  const auto mixed = bench.score();
+  for (const std::size_t i : {0u, 2u, 4u}) CHECK(mixed[i] == Approx(by_class[i]).epsilon(1e-5));
+  bench.ask(1, "a plain dress");
+  CHECK(bench.score()[1] != mixed[1]);
+  bench.ask(3, "a plain dress");  // neither capitals nor the full stop count
+  CHECK(bench.score()[3] == Approx(mixed[3]).epsilon(1e-5));
+}
+
+TEST_CASE("zero_shot takes its prompts and class names from the config", "[verifiers]") {
+  Bench own("winnow.zero_shot", words(kDual));
+  Bench other("winnow.zero_shot", words(kDual, {"the {}"}, {"bag", "dress"}), 2);
+  CHECK(other.verifier.features_info().n_classes == 2);
+  const auto found = other.features().log_probabilities;
+  CHECK(std::exp(found[0]) + std::exp(found[1]) == Approx(1).epsilon(1e-5));
+  CHECK(other.score()[0] != own.score()[0]);
+  // Two classes: the difference of the log-probabilities is that of the scaled cosines.
+  other.ask(0, "the bag");
+  const float bag = other.score()[0];
+  other.ask(0, "the dress");
+  CHECK(bag - other.score()[0] == Approx(found[0] - found[1]).epsilon(1e-3).margin(1e-4));
+}
+
+TEST_CASE("zero_shot refuses words that it does not know with the nearest that it does",
+          "[verifiers]") {
+  CHECK_THROWS_WITH(Bench("winnow.zero_shot", words(kDual, {"a {}"}, {"trousers", "jaket"})),
+                    Catch::Contains("'jaket'") && Catch::Contains("known words are jacket"));
+  CHECK_THROWS_WITH(Bench("winnow.zero_shot", words(kDual, {"a photo"})),
+                    Catch::Contains("'a photo'") && Catch::Contains("{}"));
+  std::string many;
+  for (int i = 0; i < 17; ++i) many += "a ";
+  CHECK_THROWS_WITH(Bench("winnow.zero_shot", words(kDual, {many + "{}"})),
+                    Catch::Contains("18 words") && Catch::Contains("at most 16"));
+  Bench bench("winnow.zero_shot", words(kDual), 4);
+  const auto before = bench.score();
+  bench.ask(0, "a purple bag");
+  bench.ask(1, "");
+  bench.conditions[2].class_id = 10;
+  std::vector<float> scores(4);
+  Tensor d_samples(4, std::array<std::int64_t, 3>{1, kSide, kSide});
+  for (const auto& failures :
+       {bench.verifier.score(bench.all(), scores), bench.verifier.grad(bench.all(), d_samples)}) {
+    CHECK_THAT(failures[0].text, Catch::Contains("'purple'") && Catch::Contains("purse"));
+    CHECK_THAT(failures[1].text, Catch::Contains("neither a class nor a prompt"));
+    CHECK_THAT(failures[2].text, Catch::Contains("class is 10") && Catch::Contains("0 to 9"));
+    CHECK(failures[3].text == "");
+  }
+  CHECK(scores[3] == Approx(before[3]).epsilon(1e-5));
+}
+
+TEST_CASE("self_similarity is the cosine of the encoder's features of preview and sample",
+          "[verifiers]") {
+  Bench bench("winnow.self_similarity", preview_at(0.4, kEncoder), 4);
+  CHECK(bench.verifier.info().preview_time == 0.4);
+  bench.with_previews = true;
+  const auto scores = bench.score();
+  check_batches(bench);
+  Bench encoder("winnow.linear_probe", {scale("log"), path_option(kEncoder)}, 5);
+  const auto features = encoder.features().features;
+  const std::size_t width = encoder.verifier.features_info().n_features;
+  for (std::size_t i = 0; i < 4; ++i) {
+    double product = 0, a = 0, b = 0;
+    for (std::size_t j = 0; j < width; ++j) {
+      const double sample = features[i * width + j], preview = features[(i + 1) * width + j];
+      product += sample * preview, a += sample * sample, b += preview * preview;
+    }
+    CHECK(scores[i] == Approx(product / std::sqrt(a * b)).epsilon(1e-5));
+    CHECK(scores[i] < 0.999);
+  }
+  bench.preview_shift = 0;
+  for (const float same : bench.score()) CHECK(same == Approx(1).epsilon(1e-5));
+}
+
+TEST_CASE("self_similarity without previews says what is missing", "[verifiers]") {
+  Bench bench("winnow.self_similarity", preview_at(0.25, kEncoder), 2);
+  CHECK_THROWS_WITH(bench.score(), Catch::Contains("no previews") && Catch::Contains("0.25"));
+}
+
+TEST_CASE("the wrong kind of network is refused by every verifier with what it expected",
+          "[verifiers]") {
+  const auto check_refused = [](const std::string& id, const std::vector<OptionValue>& options,
+                                const std::string& found, const std::string& expected) {
+    const std::string file = std::get<std::string>(options.back().data);
+    CHECK_THROWS_WITH(Bench(id, options), Catch::Contains(file) &&
+                                              Catch::Contains("'" + found + "'") &&
+                                              Catch::Contains("'" + expected + "'"));
+  };
+  check_refused("winnow.linear_probe", {scale("log"), path_option(kClassifier)}, "classifier",
+                "encoder");
+  check_refused("winnow.class_probability", {scale("log"), path_option(kEncoder)}, "encoder",
+                "classifier");
+  check_refused("winnow.self_similarity", preview_at(0.4, kDual), "dual-encoder", "encoder");
+  check_refused("winnow.zero_shot", words(kEncoder), "encoder", "dual-encoder");
+  CHECK_THROWS_WITH(Bench("winnow.zero_shot", words(model("none.safetensors"))),
+                    Catch::Contains("none.safetensors") && Catch::Contains("cannot be opened"));
 }
