@@ -3,6 +3,7 @@
 
 #include "host/cli_verbs.hpp"
 #include "host/figures.hpp"
+#include "host/interface_needs.hpp"
 #include "host/library_file.hpp"
 
 namespace winnow {
@@ -75,6 +76,7 @@ Answer check_verb(const CommandLine& line) {
                        {"library", library.string()},
                        {"sha256", found.variant().sha256}});
   }
+  check_interface_needs(config, registry);
   // Whatever run refuses only when it has the plugins in its hands.
   if (line.load) make_plan(config, registry, /*measure=*/false);
   Answer answer;

@@ -59,11 +59,18 @@ class Mistakes(CliTest):
         self.assertIn("delta_f = 0.5", resolved)
         self.assertIn("delta_b = 0.6", resolved)
 
-    def test_a_search_over_paths_needs_a_sampler_that_renoises(self):
-        for verb in (["check", "--load"], ["plan"], ["run"]):
-            self.refused(2, *verb, "toy.toml", "search={plugin='winnow.paths'}", "sampler={plugin='winnow.toy.plain_sampler'}",
-                         says=["winnow.paths goes back to noise, but winnow.toy.plain_sampler has no renoise"])
+    def test_a_search_is_refused_where_an_interface_that_it_needs_is_missing_with_the_names_of_both(self):
+        plain, target = "sampler={plugin='winnow.toy.plain_sampler'}", "verifier.0={plugin='winnow.toy.target'}"
+        ranks = "selection.rule='mean-rank'"
+        for search, others, says in [("paths", [plain], "winnow.paths goes back to noise, but winnow.toy.plain_sampler has no renoise"),
+                                     ("first_order", [plain, target], "winnow.first_order follows gradients, but winnow.toy.plain_sampler has no vjp"),
+                                     ("first_order", [], "winnow.first_order follows gradients, but winnow.brightness has no grad"),
+                                     ("first_order", [target, ranks], "winnow.first_order follows gradients, but selection.rule ranks within a pool")]:
+            for verb in (["check"], ["check", "--load"], ["plan"], ["run"]):
+                with self.subTest(search, verb=verb):
+                    self.refused(2, *verb, "toy.toml", f"search={{plugin='winnow.{search}'}}", *others, says=[says])
         self.assertFalse((self.folder / "runs").exists())
+        self.done("check", "toy.toml", "search={plugin='winnow.first_order'}", target)
 
     def test_missing_files_are_named_with_the_nearest(self):
         self.refused(2, "run", "tyo.toml", says=["tyo.toml", "did you mean", "toy.toml"])

@@ -121,6 +121,26 @@ TEST_CASE("a deterministic run of the SiT is bit-equal when repeated and when in
   }
 }
 
+TEST_CASE("gradients through network and classifier raise the score, and replay to the bit",
+          "[sit]") {
+  SitRun sit;
+  const std::vector<std::string> climb{"run.deterministic=true", "execution.batch=4",
+                                       "tasks.classes=[0, 3, 6]", "budget.nfe=65",
+                                       "search={plugin=\"winnow.first_order\"}"};
+  const auto once = sit.run("once", climb);
+  REQUIRE(once.exit == Exit::kDone);
+  for (const auto& task : once.summary["tasks"])
+    CHECK(task["scores"]["class_probability"] > task["first"]["scores"]["class_probability"]);
+  const auto& ledger = once.summary["ledger"];
+  CHECK(ledger["backward_nfe"] > 0);
+  CHECK(ledger["search_nfe"] <= 3 * 65);
+  CHECK(sit.run("parts", climb, 7).exit == Exit::kCheckpointed);
+  CHECK(sit.run("parts", climb, 9).exit == Exit::kCheckpointed);
+  const auto parts = sit.run("parts", climb);
+  CHECK(parts.summary == once.summary);
+  CHECK(sit.scores("parts") == sit.scores("once"));
+}
+
 TEST_CASE("the judge may not select", "[sit]") {
   SitRun sit;
   CHECK_THROWS_WITH(sit.config({"verifier.1.role=\"select\""}), Catch::Contains("report"));
