@@ -380,9 +380,25 @@ class ConfigReader {
     config_.keep = section.value<std::string>("keep") == "all" ? Keep::kAll : Keep::kBest;
   }
 
+  void read_pools(const SectionReader& section) {
+    const auto names = section.value<std::vector<std::string>>("pool");
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const toml::node& element = *section.node("pool")->as_array()->get(i);
+      const std::filesystem::path pool = beside_source(element, names[i]);
+      std::error_code unreadable;
+      if (!std::filesystem::exists(pool / "run.toml", unreadable))
+        diagnostics_.add(where_of(element),
+                         fmt::format("the pool '{}' is no run directory: it {}", pool.string(),
+                                     std::filesystem::exists(pool, unreadable) ? "has no run.toml"
+                                                                               : "is not there"));
+      config_.execution.pools.push_back(pool);
+    }
+  }
+
   void read_execution() {
     const SectionReader section = open("execution");
     config_.execution.batch = static_cast<std::uint32_t>(section.value<std::int64_t>("batch"));
+    read_pools(section);
     const toml::node* node = section.node("cache");
     std::optional<std::uint64_t> bytes;
     if (const auto* integer = node ? node->as_integer() : nullptr) {

@@ -48,6 +48,7 @@ enum class Keep { kBest, kAll };
 struct Execution {
   std::uint32_t batch = 0;                   // 0: the sampler's preferred batch
   std::uint64_t cache_bytes = 256ull << 20;  // latents kept for children
+  std::vector<std::filesystem::path> pools;  // run directories to take results from, absolute
 };
 
 struct RunConfig {

@@ -187,7 +187,13 @@ ConfigSection execution_section() {
                                       "Memory for latents kept for children: a number of bytes, or "
                                       "text with a unit (B, KB, MB, GB, TB, KiB, MiB, GiB, TiB)."),
                                   std::string("256 MiB")),
-                     "", "i64")}};
+                     "", "i64"),
+           described(with_default(key("pool", WN_OPT_STR_LIST,
+                                      "Run directories, relative to this file. What they hold of "
+                                      "this run's candidates is taken from there instead of being "
+                                      "made; it is charged all the same."),
+                                  std::vector<std::string>{}),
+                     "none")}};
 }
 
 }  // namespace

@@ -25,6 +25,13 @@ std::string elsewhere(const std::string& key, const std::vector<ConfigSection>& 
 
 }  // namespace
 
+std::filesystem::path beside_source(const toml::node& node, const std::string& name) {
+  namespace fs = std::filesystem;
+  const auto& source = node.source().path;
+  const fs::path folder = source ? fs::absolute(*source).parent_path() : fs::current_path();
+  return (folder / name).lexically_normal();
+}
+
 SectionReader::SectionReader(const ConfigSection& section, const toml::table* table,
                              Diagnostics& diagnostics)
     : section_(section), table_(table), diagnostics_(diagnostics) {}

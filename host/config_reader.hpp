@@ -3,6 +3,7 @@
 
 #include <toml++/toml.h>
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,10 @@ class SectionReader {
   const toml::table* table_;
   Diagnostics& diagnostics_;
 };
+
+// A path written at `node`: relative to the file that holds it; for overrides to the current
+// folder.
+std::filesystem::path beside_source(const toml::node& node, const std::string& name);
 
 // The tasks of [tasks], repeated; files of prompts are read, images looked for. Never more than a
 // million, never more than 256 MiB of text.

@@ -19,12 +19,6 @@ constexpr std::size_t kLargestPromptFile = std::size_t{64} << 20;
 constexpr std::size_t kMostText = std::size_t{256} << 20;  // bytes of all prompts and paths
 constexpr std::array<const char*, 3> kKinds = {"classes", "prompts", "images"};
 
-fs::path beside_source(const toml::node& node, const std::string& name) {
-  const auto& source = node.source().path;
-  const fs::path folder = source ? fs::absolute(*source).parent_path() : fs::current_path();
-  return (folder / name).lexically_normal();
-}
-
 class TaskReader {
  public:
   TaskReader(const SectionReader& section, Diagnostics& diagnostics)

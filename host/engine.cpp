@@ -38,7 +38,7 @@ Engine::Engine(Frame& frame, const std::vector<TaskSpec>& tasks, Scorer& scorer,
       set_level_(scorer.set_level()),
       entries_(tasks.size()),
       clock_(std::make_unique<Clock>()) {
-  recomputed_nfe_ = history_.recomputed_nfe;
+  recomputed_nfe_ = history_.clock.recomputed_nfe;
   if (set_level_) scorer_.reset();
 }
 
@@ -46,7 +46,7 @@ Engine::~Engine() = default;
 
 double Engine::seconds() const {
   const std::chrono::duration<double> here = steady_clock::now() - clock_->start;
-  return history_.seconds + here.count();
+  return history_.clock.seconds + here.count();
 }
 
 double Engine::mean_best() const {
@@ -83,7 +83,8 @@ void Engine::commit_if_due(bool now) {
   const bool due =
       now || pending_bytes_ >= kCommitBytes || time - clock_->committed >= kCommitEvery;
   if (!dirty_ || !due) return;
-  output_.record(clock_record(seconds(), walked_nfe(), recomputed_nfe_));
+  output_.record(clock_record(
+      {seconds(), walked_nfe(), recomputed_nfe_, replayed_candidates(), replayed_nfe()}));
   output_.commit();
   clock_->committed = time;
   pending_bytes_ = 0;
@@ -136,6 +137,7 @@ bool Engine::loop() {
 // New tasks as long as those that run do not fill the batches.
 void Engine::admit() {
   while (next_task_ < specs_.size() && live_.size() < kMaxLive && turns_.empty() &&
+         pending_bytes_ < kCommitBytes &&  // from a pool, tasks may be over at once
          ready_.size() + walker_.in_flight() < std::size_t{4} * settings_.batch &&
          (live_.empty() || parked_bytes_ < settings_.cache_bytes)) {
     const std::uint64_t index = next_task_++;
@@ -219,6 +221,7 @@ void Engine::ask(Live& live) {
     write(record);
   }
   restore_gradients(live, asked);
+  note_keys(live, asked);
   for (std::uint64_t id : asked.candidates) schedule(live, id);
 }
 
@@ -230,6 +233,7 @@ void Engine::schedule(Live& live, std::uint64_t id) {
     live.known.erase(known);
     return replay(live, record);
   }
+  if (take_from_pools(live, id)) return;
   prepare(std::make_unique<Job>(Job{&live, id, Purpose::kCandidate, nullptr}));
 }
 

@@ -9,12 +9,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "host/latent_cache.hpp"
 #include "host/ledger.hpp"
+#include "host/recipe_key.hpp"
 #include "host/records.hpp"
 #include "host/scorer.hpp"
 #include "host/walker.hpp"
@@ -34,12 +36,15 @@ class EngineOutput {
   virtual void commit() = 0;  // makes everything so far durable
 };
 
+class Pools;
+
 struct EngineSettings {
   std::uint32_t batch = 16;
   std::uint64_t cache_bytes = 256ull << 20;
   bool deterministic = false;
   bool keep_all = false;
   std::function<std::unique_ptr<Search>()> make_search;
+  const Pools* pools = nullptr;  // where results may be taken from; outlives the engine
   const std::atomic<wn_status>* stop = nullptr;
   std::function<void()> on_turn;  // after every batch; for progress
 };
@@ -68,9 +73,14 @@ class Engine {
                     walked_nfe() - ledger_.search_nfe - ledger_.final_nfe - live_nfe());
   }
   double seconds() const;  // wall clock over all parts
-  double seconds_this_part() const { return seconds() - history_.seconds; }
-  double walked_nfe() const { return history_.walked_nfe + walked_nfe_this_part(); }
+  double seconds_this_part() const { return seconds() - history_.clock.seconds; }
+  double walked_nfe() const { return history_.clock.walked_nfe + walked_nfe_this_part(); }
   double walked_nfe_this_part() const { return walker_.walked_nfe() + gradient_nfe_; }
+  // Taken from pools instead of being made, over all parts.
+  std::uint64_t replayed_candidates() const {
+    return history_.clock.replayed_candidates + replayed_candidates_;
+  }
+  double replayed_nfe() const { return history_.clock.replayed_nfe + replayed_nfe_; }
   // Means over finished tasks: of the first selecting verifier's score of the final sample, and how
   // much it gained over the first candidate. Before one is finished the best is that of the running
   // ones by the selection rule; NaN: nothing has a score.
@@ -91,6 +101,13 @@ class Engine {
   void ask(Live& live);
   void schedule(Live& live, std::uint64_t id);
   void replay(Live& live, const DoneRecord& known);
+  void note_keys(Live& live, const Asked& asked);
+  bool take_from_pools(Live& live, std::uint64_t id);
+  bool take_final_from_pools(Live& live);
+  std::optional<std::vector<float>> pooled_sample(const RecipeKey& key) const;
+  bool pooled_score(const ScoreTable& from, std::size_t verifier) const;
+  bool pooled_gradients(Live& live, std::uint64_t noise);
+  std::vector<bool> scored_by_leg() const;
   void prepare(std::unique_ptr<Job> job);
   void get_ready(std::unique_ptr<Job> job);
   void start(Job& job);
@@ -123,6 +140,14 @@ class Engine {
   void settle(std::uint64_t index, nlohmann::ordered_json entry, const Ledger& ledger);
   void count_scores(Live& live, const ScoreTable& scores);
   nlohmann::ordered_json scores_json(const ScoreTable& scores) const;
+  bool looks_at(const Candidate& c, std::size_t verifier) const;  // a scored candidate
+  // All verifiers judge it, and its sample is written.
+  bool is_shown(const Candidate& c) const {
+    return c.stop_time == 0 && (c.first || settings_.keep_all);
+  }
+  void keep_sample(Live& live, const Candidate& c, std::span<const float> sample,
+                   const ScoreTable& scores);
+  void keep_final(Live& live, Walk& walk, std::span<const float> sample);
   std::string write_sample(Live& live, std::uint64_t id, const char* kind,
                            std::span<const float> sample, nlohmann::ordered_json recipe);
   bool expired(const Live& live) const;
@@ -152,6 +177,8 @@ class Engine {
   std::vector<nlohmann::ordered_json> entries_;
   Ledger ledger_;
   double recomputed_nfe_ = 0, gradient_nfe_ = 0;
+  std::uint64_t replayed_candidates_ = 0;  // in this part; and their price
+  double replayed_nfe_ = 0;
   double best_sum_ = 0, gain_sum_ = 0, gain_tasks_ = 0;
   bool any_task_failed_ = false, dirty_ = false;
   struct Clock;

@@ -33,6 +33,11 @@ void Engine::take(const SampleBatch& batch, std::vector<std::unique_ptr<Walk>>& 
 
 // Who looks at it: selecting verifiers at all that is scored; held-out ones at what is written,
 // and, when they want a preview, at every sample, since only a walk has previews.
+bool Engine::looks_at(const Candidate& c, std::size_t verifier) const {
+  if (scorer_.selects(verifier)) return true;
+  return is_shown(c) || (c.stop_time == 0 && scorer_.verifier(verifier).wants_previews());
+}
+
 Exhibit Engine::exhibit_of(const Walk& walk, std::size_t row) const {
   const Candidate& c = walk.task->candidate(walk.id);
   Exhibit e;
@@ -47,9 +52,8 @@ Exhibit Engine::exhibit_of(const Walk& walk, std::size_t row) const {
     bool asked = true;
     if (known)
       asked = e.scores[v].empty();
-    else if (!final && !scorer_.selects(v))
-      asked = c.stop_time == 0 &&
-              (c.first || settings_.keep_all || scorer_.verifier(v).wants_previews());
+    else if (!final)
+      asked = looks_at(c, v);
     e.asked.push_back(asked);
   }
   return e;
@@ -78,22 +82,31 @@ void Engine::judged(Walk& walk, Exhibit& exhibit, std::span<const float> sample)
   walk.previews.clear();
   if (!walk.failure.empty()) return;
   walk.hash = sample_hash(sample);
-  const bool final = walk.purpose == Purpose::kFinal;
   const Candidate& c = walk.task->candidate(walk.id);
-  if (!final && (c.stop_time > 0 || !(c.first || settings_.keep_all))) return;
-  Json recipe = recipe_json(*walk.task, walk.id);
-  recipe["scores"] = scores_json(walk.scores).at("scores");
-  if (final) {
-    recipe["made"] = mode_name(live.plan.mode);
-    walk.file = write_sample(live, walk.id, "best", sample, std::move(recipe));
-    if (set_level_)
-      scorer_.accept(sample, frame_.sampler.info(WN_PROFILE_FINAL).sample_shape,
-                     walk.task->condition(), walk.id);
+  if (walk.purpose != Purpose::kFinal) {
+    if (is_shown(c)) keep_sample(live, c, sample, walk.scores);
     return;
   }
-  if (c.first) live.first_file = write_sample(live, walk.id, "first", sample, recipe);
+  keep_final(live, walk, sample);
+  if (set_level_)
+    scorer_.accept(sample, frame_.sampler.info(WN_PROFILE_FINAL).sample_shape,
+                   walk.task->condition(), walk.id);
+}
+
+void Engine::keep_sample(Live& live, const Candidate& c, std::span<const float> sample,
+                         const ScoreTable& scores) {
+  Json recipe = recipe_json(*live.task, c.id);
+  recipe["scores"] = scores_json(scores).at("scores");
+  if (c.first) live.first_file = write_sample(live, c.id, "first", sample, recipe);
   if (settings_.keep_all)
-    write_sample(live, walk.id, fmt::format("c{:06}", walk.id).c_str(), sample, recipe);
+    write_sample(live, c.id, fmt::format("c{:06}", c.id).c_str(), sample, recipe);
+}
+
+void Engine::keep_final(Live& live, Walk& walk, std::span<const float> sample) {
+  Json recipe = recipe_json(*live.task, walk.id);
+  recipe["scores"] = scores_json(walk.scores).at("scores");
+  recipe["made"] = mode_name(live.plan.mode);
+  walk.file = write_sample(live, walk.id, "best", sample, std::move(recipe));
 }
 
 std::string Engine::write_sample(Live& live, std::uint64_t, const char* kind,
@@ -177,6 +190,7 @@ void Engine::begin_final(Live& live) {
     return close(live, std::move(entry));
   }
   live.plan = *plan;
+  if (take_final_from_pools(live)) return;
   prepare(std::make_unique<Job>(Job{&live, plan->best, Purpose::kFinal, nullptr}));
 }
 

@@ -17,6 +17,9 @@ struct Engine::Live {
   std::deque<std::string> expected_asks;                // from the journal
   std::unordered_map<std::uint64_t, DoneRecord> known;  // results from the journal
   History::Gradients known_gradients;
+  std::unique_ptr<RecipeKeys> keys;  // only where there are pools
+  static constexpr std::size_t kFewKeys = 4096;
+  std::size_t most_keys = kFewKeys;  // then forgotten ones go
   std::string first_file, first_hash;
   bool finishing = false;  // its final sample is being made
   LatentPtr winner_latent;

@@ -17,6 +17,8 @@ nlohmann::ordered_json to_json(const Ledger& ledger) {
 
 nlohmann::ordered_json to_json(const Effort& effort) {
   return {{"recomputed_nfe", effort.recomputed_nfe},
+          {"replayed_candidates", effort.replayed_candidates},
+          {"replayed_nfe", effort.replayed_nfe},
           {"seconds", effort.seconds},
           {"sampler_seconds", effort.sampler_seconds},
           {"verifier_seconds", effort.verifier_seconds},

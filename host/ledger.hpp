@@ -28,7 +28,9 @@ struct Ledger {               // logical: the same for any batch size, cache and
 struct Effort {
   double recomputed_nfe =
       0;  // work made again: evicted latents, parents after a resume, work lost by a kill
-  double seconds = 0;  // wall clock, over all parts of the run
+  std::uint64_t replayed_candidates = 0;  // results taken from recorded pools, not made
+  double replayed_nfe = 0;                // what they, and such final samples, are charged
+  double seconds = 0;                     // wall clock, over all parts of the run
   double sampler_seconds = 0;
   std::map<std::string, double> verifier_seconds;
   std::uint64_t batches = 0;

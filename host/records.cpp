@@ -67,6 +67,39 @@ void put_candidate(Buffer& out, const Candidate& c) {
   out.push_back('}');
 }
 
+Noise noise_of(const json& value) {
+  Noise n;
+  n.id = value.at("id");
+  n.op = value.at("op");
+  const json& at = value.at("at");
+  n.at = {at.at(0), at.at(1), at.at(2)};
+  n.s = value.at("s");
+  n.candidate = value.value("c", std::uint64_t{0});
+  if (value.contains("p")) value.at("p").get_to(n.parents);
+  if (value.contains("w")) value.at("w").get_to(n.weights);
+  if (value.contains("x")) value.at("x").get_to(n.tensor);
+  n.position = value.value("at_pos", 0u);
+  return n;
+}
+
+Candidate candidate_of(const json& value) {
+  Candidate c;
+  c.id = value.at("id");
+  c.op = value.at("op");
+  c.parent = value.at("p");
+  c.noise = value.at("n");
+  c.own_noise = c.noise != 0;
+  c.stop_time = value.at("to");
+  c.scored = value.at("score") == 1;
+  c.s = value.value("s", 0.0);
+  c.from_time = value.value("from", 0.0);
+  c.stochasticity = value.value("st", 0.0);
+  c.leg_steps = value.value("leg", 0u);
+  c.profile = value.value("prof", 0u);
+  c.pool = value.value("pool", std::uint64_t{0});
+  return c;
+}
+
 ScoreTable scores_of(const json& value) { return value.get<ScoreTable>(); }
 
 std::vector<float> values_of(const std::string& hexadecimal) {
@@ -137,9 +170,14 @@ std::string final_record(std::uint64_t task, const nlohmann::ordered_json& entry
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-std::string clock_record(double seconds, double walked_nfe, double recomputed_nfe) {
-  return fmt::format(R"({{"k":"clock","seconds":{:.3f},"nfe":{},"re":{}}})", seconds, walked_nfe,
-                     recomputed_nfe);
+std::string clock_record(const ClockRecord& c) {
+  Buffer out;
+  put(out, R"({{"k":"clock","seconds":{:.3f},"nfe":{},"re":{})", c.seconds, c.walked_nfe,
+      c.recomputed_nfe);
+  if (c.replayed_candidates)
+    put(out, ",\"rc\":{},\"rn\":{}", c.replayed_candidates, c.replayed_nfe);
+  out.push_back('}');
+  return fmt::to_string(out);
 }
 
 void History::add(std::string_view payload) try {
@@ -176,9 +214,8 @@ void History::add(std::string_view payload) try {
       gradients.erase(task);
     }
   } else if (kind == "clock") {
-    seconds = record.at("seconds");
-    walked_nfe = record.at("nfe");
-    recomputed_nfe = record.at("re");
+    clock = {record.at("seconds"), record.at("nfe"), record.at("re"),
+             record.value("rc", std::uint64_t{0}), record.value("rn", 0.0)};
   } else {
     throw Error(Exit::kJournal, fmt::format("unknown kind of record '{}'", kind));
   }
@@ -186,6 +223,15 @@ void History::add(std::string_view payload) try {
   throw Error(Exit::kJournal, fmt::format("record {} of the journal is not what this winnow "
                                           "writes: {}",
                                           records, error.what()));
+}
+
+std::vector<float> gradient_of(const json& record) { return values_of(record.at("x")); }
+
+AskedRecipes recipes_of(const json& ask) {
+  AskedRecipes recipes;
+  for (const json& noise : ask.at("n")) recipes.noises.push_back(noise_of(noise));
+  for (const json& candidate : ask.at("c")) recipes.candidates.push_back(candidate_of(candidate));
+  return recipes;
 }
 
 std::int64_t time_up_after(const std::string& ask_payload) {

@@ -5,7 +5,7 @@
 //   fail   t, c, why
 //   grad   t, n, values of a gradient noise (hexadecimal)  before any candidate that draws on it
 //   final  t, its entry of summary.json, its ledger              a task is finished
-//   clock  seconds, NFE walked, NFE of it made again             once per commit
+//   clock  seconds, NFE walked, NFE of it made again, candidates and NFE from pools   per commit
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,14 @@ std::string done_record(const DoneRecord& record);
 std::string gradient_record(std::uint64_t task, std::uint64_t noise, std::span<const float> values);
 std::string final_record(std::uint64_t task, const nlohmann::ordered_json& entry,
                          const Ledger& ledger);
-std::string clock_record(double seconds, double walked_nfe, double recomputed_nfe);
+
+// How far the work has come, over all parts of the run.
+struct ClockRecord {
+  double seconds = 0, walked_nfe = 0, recomputed_nfe = 0;
+  std::uint64_t replayed_candidates = 0;  // taken from pools
+  double replayed_nfe = 0;
+};
+std::string clock_record(const ClockRecord& clock);
 
 // A journal read back; what a resumed run, `status` and `show` need.
 struct History {
@@ -57,14 +64,26 @@ struct History {
     nlohmann::ordered_json entry;
     Ledger ledger;
   };
-  std::map<std::uint64_t, Final> finals;                   // what came before them is not kept
-  double seconds = 0, walked_nfe = 0, recomputed_nfe = 0;  // the last clock
+  std::map<std::uint64_t, Final> finals;  // what came before them is not kept
+  ClockRecord clock;                      // the last one
   std::uint64_t records = 0;
   std::uint32_t parts = 0;  // times the run was started
 
   // Adds one record. Throws Error(Exit::kJournal) when it is not one of the above.
   void add(std::string_view payload);
 };
+
+// The values of a gradient noise as its record holds them.
+std::vector<float> gradient_of(const nlohmann::json& record);
+
+// The recipes of one ask record, as the search gave them: a candidate that inherits its parent's
+// noise has none, and what the host worked out beside (price, positions) is missing. Throws
+// nlohmann::json::exception when a part is missing.
+struct AskedRecipes {
+  std::vector<Noise> noises;
+  std::vector<Candidate> candidates;
+};
+AskedRecipes recipes_of(const nlohmann::json& ask);
 
 // From an ask record: after how many accepted candidates the clock ran out (-1: it did not).
 std::int64_t time_up_after(const std::string& ask_payload);

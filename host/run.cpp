@@ -7,8 +7,10 @@
 
 #include "host/assembly.hpp"
 #include "host/engine.hpp"
+#include "host/figures.hpp"
 #include "host/gallery.hpp"
 #include "host/plan.hpp"
+#include "host/pool.hpp"
 #include "host/run_directory.hpp"
 #include "host/sha256.hpp"
 
@@ -55,6 +57,8 @@ Json read_json(const fs::path& file) {
 Effort effort_of(const Engine& engine, Assembly& assembly, std::uint32_t parts) {
   Effort effort;
   effort.recomputed_nfe = engine.recomputed_nfe();
+  effort.replayed_candidates = engine.replayed_candidates();
+  effort.replayed_nfe = engine.replayed_nfe();
   effort.seconds = engine.seconds();
   effort.sampler_seconds = assembly.sampler().seconds();
   for (std::size_t v = 0; v < assembly.scorer().size(); ++v)
@@ -124,6 +128,29 @@ std::unique_ptr<Journal> open_with_history(RunDirectory& directory, const std::s
   return journal;
 }
 
+// Null when the config names none, or nothing is left to do.
+std::unique_ptr<const Pools> open_pools(const RunRequest& request, Assembly& assembly,
+                                        const std::string& run_toml, const std::string& lock_json) {
+  const auto& pools = request.config.execution.pools;
+  if (pools.empty() || fs::exists(request.directory / "summary.json")) return nullptr;
+  for (const fs::path& pool : pools) {
+    std::error_code missing;
+    if (fs::equivalent(pool, request.directory, missing))
+      throw Error(Exit::kUsage, fmt::format("'{}' is named as a pool for itself", pool.string()));
+  }
+  const Sampler& sampler = assembly.sampler();
+  const Schedules schedules{sampler.info(WN_PROFILE_FINAL).times,
+                            sampler.info(WN_PROFILE_SEARCH).times};
+  return std::make_unique<const Pools>(pools, identity_of(run_toml, lock_json), schedules,
+                                       request.pools);
+}
+
+std::string replayed_text(const Effort& effort, std::uint64_t candidates, std::size_t pools) {
+  return fmt::format("replayed {} of {} candidates from {} pool{}",
+                     grouped(static_cast<double>(effort.replayed_candidates)),
+                     grouped(static_cast<double>(candidates)), pools, pools == 1 ? "" : "s");
+}
+
 void write_results(RunDirectory& directory, const RunOutcome& outcome) {
   directory.write_file("execution.json", outcome.effort.dump(2) + "\n");
   write_gallery(directory, outcome.summary);
@@ -141,7 +168,9 @@ RunOutcome execute_run(const RunRequest& request) {
   Assembly assembly(config, request.registry, request.stop);
   const Plan plan = plan_run(config, assembly, /*measure=*/false);  // refuses what cannot work
   const std::string run_toml = resolved_toml(config);
-  const auto directory = open_run_directory(request.directory, run_toml, assembly.lock_json());
+  const std::string lock_json = assembly.lock_json();
+  const auto pools = open_pools(request, assembly, run_toml, lock_json);
+  const auto directory = open_run_directory(request.directory, run_toml, lock_json);
   RunOutcome outcome;
   if (directory->finished()) return outcome_of_finished(*directory);
 
@@ -161,6 +190,7 @@ RunOutcome execute_run(const RunRequest& request) {
                           .deterministic = config.deterministic,
                           .keep_all = config.keep == Keep::kAll,
                           .make_search = [&] { return assembly.make_search(); },
+                          .pools = pools.get(),
                           .stop = request.stop,
                           .on_turn = {}};
   const Engine* running = nullptr;
@@ -178,6 +208,7 @@ RunOutcome execute_run(const RunRequest& request) {
     outcome.exit = Exit::kCheckpointed;
     return outcome;
   }
+  if (pools) notice(replayed_text(effort, engine.ledger().candidates, pools->size()));
   outcome.summary = summary_of(config, engine);
   write_results(*directory, outcome);
   if (engine.any_task_failed()) outcome.exit = Exit::kCandidates;

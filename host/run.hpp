@@ -25,6 +25,8 @@ struct Progress {
   double nfe_this_part = 0;
 };
 
+class PoolCache;
+
 struct RunRequest {
   const RunConfig& config;
   const Registry& registry;
@@ -34,6 +36,9 @@ struct RunRequest {
   const std::atomic<wn_status>* stop = nullptr;
   std::function<void(const Progress&)> on_progress;   // called often; may be empty
   std::function<void(const std::string&)> on_notice;  // one line for the user; may be empty
+  // Where [execution] pool is read through, so that a process that executes many runs reads each
+  // pool once (host/pool.hpp). Null: it is read for this run alone.
+  PoolCache* pools = nullptr;
 };
 
 struct RunOutcome {

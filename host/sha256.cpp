@@ -23,11 +23,14 @@ class Sha256 {
   void update(const void* data, std::size_t size) {
     check(EVP_DigestUpdate(context_.get(), data, size) == 1);
   }
+  std::array<unsigned char, 32> digest() {
+    std::array<unsigned char, 32> digest{};
+    check(EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr) == 1);
+    return digest;
+  }
   std::string hex() {
-    unsigned char digest[32];
-    check(EVP_DigestFinal_ex(context_.get(), digest, nullptr) == 1);
     std::string text;
-    for (const unsigned char byte : digest) text += fmt::format("{:02x}", byte);
+    for (const unsigned char byte : digest()) text += fmt::format("{:02x}", byte);
     return text;
   }
 
@@ -39,6 +42,12 @@ class Sha256 {
 };
 
 }  // namespace
+
+std::array<unsigned char, 32> sha256(std::string_view bytes) {
+  Sha256 sha;
+  sha.update(bytes.data(), bytes.size());
+  return sha.digest();
+}
 
 std::string sha256_hex(std::string_view bytes) {
   Sha256 sha;

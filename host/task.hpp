@@ -93,6 +93,7 @@ class Task final : public ProposalSink {
   const wn_condition* condition() const { return &condition_.table; }
   NoiseGraph& noises() { return noises_; }
   Candidate& candidate(std::uint64_t id) { return candidates_.at(id); }
+  bool has_candidate(std::uint64_t id) const { return candidates_.contains(id); }
   std::size_t candidate_count() const { return candidates_.size(); }
 
   // One ask of the current round. `expired(n)`: are the run's seconds used up, now that this ask
