@@ -59,6 +59,8 @@ void Engine::note_keys(Live& live, const Asked& asked) {
 bool Engine::take_from_pools(Live& live, std::uint64_t id) {
   if (!settings_.pools || set_level_) return false;
   const Candidate& c = live.task->candidate(id);
+  // What fails takes its children with it, and that is not known yet.
+  if (c.parent && live.task->candidate(c.parent).state == CandidateState::kOpen) return false;
   const RecipeKey key = live.keys->of(id);
   auto found = settings_.pools->find(key, c.start_time, scored_by_leg());
   if (!found) return false;

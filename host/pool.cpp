@@ -23,8 +23,7 @@ constexpr const char *kBest = "best", *kFirst = "first", *kOwn = "c";
 
 std::string text_of(const fs::path& directory, const char* name) {
   if (!fs::exists(directory / name))
-    throw Error(Exit::kUsage, fmt::format("pool '{}' is no run directory: it has no {}",
-                                          directory.string(), name));
+    throw Error(Exit::kUsage, fmt::format("it has no {}, so it is no run directory", name));
   return disk::read_all(directory / name, kMaxText);
 }
 

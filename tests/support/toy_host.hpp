@@ -24,6 +24,9 @@
 
 namespace winnow::test {
 
+using ToyOptions =
+    std::map<std::string, std::variant<std::int64_t, double, std::string, std::vector<double>>>;
+
 struct ToyRules {
   std::uint64_t max_n = 16;
   double budget = 200;  // NFE; a full path costs 10, a preview 1
@@ -36,9 +39,7 @@ class ToyHost {
  public:
   static constexpr std::uint64_t kElements = 8;
 
-  ToyHost(const wn_plugin_1& plugin,
-          std::map<std::string, std::variant<std::int64_t, double, std::string>> options,
-          ToyRules rules);
+  ToyHost(const wn_plugin_1& plugin, ToyOptions options, ToyRules rules);
   ~ToyHost();
   ToyHost(const ToyHost&) = delete;
 
@@ -107,9 +108,7 @@ class ToyHost {
 
 // ---- implementation (a header, because only a few test files use it) ----------------------------
 
-inline ToyHost::ToyHost(
-    const wn_plugin_1& plugin,
-    std::map<std::string, std::variant<std::int64_t, double, std::string>> options, ToyRules rules)
+inline ToyHost::ToyHost(const wn_plugin_1& plugin, ToyOptions options, ToyRules rules)
     : plugin_(plugin), rules_(std::move(rules)) {
   constexpr int kSteps = 10;
   for (int k = 0; k <= kSteps; ++k) times_.push_back(1 - k / double{kSteps});
@@ -207,6 +206,10 @@ inline ToyHost::ToyHost(
     } else if (const auto* f = std::get_if<double>(&value)) {
       option.type = WN_OPT_F64;
       option.f = *f;
+    } else if (const auto* list = std::get_if<std::vector<double>>(&value)) {
+      option.type = WN_OPT_F64_LIST;
+      option.list = list->data();
+      option.list_len = list->size();
     } else {
       option.type = WN_OPT_STR;
       option.s = {std::get<std::string>(value).c_str(), std::get<std::string>(value).size()};

@@ -209,6 +209,15 @@ TEST_CASE("another seed or class finds nothing in a pool", "[pool]") {
             .effort["replayed_candidates"] == 0);
 }
 
+TEST_CASE("a candidate whose parent fails fails with it, whatever a pool knows of it", "[pool]") {
+  PoolRun toy;
+  const Overrides picky{"verifier.0={plugin=\"winnow.toy.sometimes_nan\", name=\"nan\"}"};
+  toy.record("pool", picky);
+  const RunOutcome outcome =
+      toy.check_equal("run", "pool", picky + Overrides{"search.preview_times=[0.8, 0.5]"});
+  CHECK(outcome.summary["ledger"]["failed_candidates"] > 0);
+}
+
 TEST_CASE("a recorded sample without its picture is made", "[pool]") {
   PoolRun toy;
   toy.record("pool");

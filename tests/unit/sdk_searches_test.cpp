@@ -22,7 +22,7 @@
 
 using winnow::test::ToyHost;
 using winnow::test::ToyRules;
-using Values = std::map<std::string, std::variant<std::int64_t, double, std::string>>;
+using Values = winnow::test::ToyOptions;
 
 namespace {
 
@@ -39,7 +39,7 @@ const wn_plugin_1& load(wn_negotiate_fn negotiate) {
 }
 
 Values random_options(std::int64_t candidates, std::int64_t round) {
-  return {{"candidates", candidates}, {"round", round}};
+  return {{"candidates", candidates}, {"round", round}, {"preview_times", std::vector<double>{}}};
 }
 Values zero_order_options(const std::string& policy) {
   return {{"neighbours", std::int64_t{4}},
@@ -184,7 +184,7 @@ TEST_CASE("paths lands exactly on time 0 whatever the floats", "[searches]") {
     ToyHost toy(load(negotiate_paths), options, {.budget = 10000});
     const auto best = toy.run();
     REQUIRE(toy.error() == "");
-    CHECK(toy.time_of(best) == 0);  // exactly, or the sample would keep noise
+    CHECK(toy.time_of(best) == 0);    // exactly, or the sample would keep noise
     REQUIRE(toy.rounds.back() == 0);  // the loop returns after its last round
     CHECK(toy.rounds.size() == c.rounds + 1);
     const auto at_zero = std::count_if(toy.log.begin(), toy.log.end(), [](const std::string& line) {
