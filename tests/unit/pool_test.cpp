@@ -103,6 +103,38 @@ TEST_CASE("every search is served from its own recording, whatever its operation
   }
 }
 
+TEST_CASE("gradient noises are taken with their values", "[pool]") {
+  PoolRun toy;
+  const Overrides search{"search={plugin=\"winnow.first_order\"}",
+                         "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"};
+  toy.record("pool", search);
+  toy.check_served_whole("first_order", "pool", search);
+  // The gradient of another score is another noise.
+  const Overrides other{search[0], "verifier=[{plugin=\"winnow.toy.target\", value=0.3}]"};
+  CHECK(toy.check_equal("other", "pool", other).effort["replayed_candidates"] == 0);
+}
+
+TEST_CASE("a score that looks at previews is taken from legs that began where its own does",
+          "[pool]") {
+  PoolRun toy;
+  const Overrides looking{
+      "verifier=[{plugin=\"winnow.toy.preview_pixel\", time=0.3}, "
+      "{plugin=\"winnow.toy.preview_pixel\", name=\"early\", time=0.8, role=\"report\"}]"};
+  const Overrides stopping = looking + Overrides{"search.preview_times=[0.5]"};
+  toy.record("whole", looking);
+  toy.check_served_whole("same", "whole", looking);
+  toy.record("stopped", stopping);
+  toy.check_served_whole("stops", "stopped", stopping);
+  CHECK(toy.check_equal("other", "stopped", looking).effort["replayed_candidates"] == 0);
+}
+
+TEST_CASE("with a set-level verifier all is made", "[pool]") {
+  PoolRun toy;
+  const Overrides sets{"verifier=[{plugin=\"winnow.toy.balance\"}]"};
+  toy.record("pool", sets);
+  CHECK(toy.check_equal("run", "pool", sets).effort["replayed_candidates"] == 0);
+}
+
 TEST_CASE("what two searches share is served from either's recording", "[pool]") {
   PoolRun toy;
   toy.record("pool", {"search={plugin=\"winnow.zero_order\", neighbours=3}"});
