@@ -86,7 +86,7 @@ bool Engine::take_from_pools(Live& live, std::uint64_t id) {
   }
   write(done_record(record));
   ++replayed_candidates_;
-  replayed_nfe_ += c.nfe;
+  replayed_nfe_ += c.nfe + c.backward_nfe;
   replay(live, record);
   return true;
 }

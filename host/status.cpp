@@ -47,7 +47,7 @@ class Tally {
       clock_ = record;
     else if (kind == "run")
       run_ = record;
-    else
+    else if (kind != "grad")
       throw unreadable();
   }
 
