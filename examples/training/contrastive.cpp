@@ -37,10 +37,11 @@ LabelledImages load_labelled(const std::string& folder, const std::string& part)
 
 at::Tensor random_views(const at::Tensor& images, const Views& views, at::Generator generator) {
   const int64_t n = images.size(0), side = images.size(3);
-  const double zoom = std::log(views.zoom);
+  const double zoom = std::log(views.zoom), aspect = std::log(views.aspect) / 2;
   const at::Tensor mirror = at::where(uniform(n, 0, 1, generator) < 0.5, -1.0, 1.0);
-  const at::Tensor wide = at::exp(uniform(n, -zoom, 0.3 * zoom, generator)) * mirror;
-  const at::Tensor high = at::exp(uniform(n, -zoom, 0.3 * zoom, generator));
+  const at::Tensor size = uniform(n, -zoom, 0.5 * zoom, generator);
+  const at::Tensor slant = uniform(n, -aspect, aspect, generator);
+  const at::Tensor wide = at::exp(size + slant) * mirror, high = at::exp(size - slant);
   const at::Tensor angle = uniform(n, -views.rotation, views.rotation, generator);
   const double reach = 2 * views.shift / static_cast<double>(side);  // of [-1, 1]
   const at::Tensor right = uniform(n, -reach, reach, generator);

@@ -17,7 +17,8 @@ LabelledImages load_labelled(const std::string& folder, const std::string& part)
 
 // How far a view may be from the picture.
 struct Views {
-  double zoom = 1;      // the largest magnification, of width and height apart; 1: none
+  double zoom = 1;      // the largest magnification; the smallest is its root's inverse; 1: none
+  double aspect = 1;    // the largest change of width against height; 1: none
   double shift = 0;     // pixels
   double rotation = 0;  // radians
   double contrast =

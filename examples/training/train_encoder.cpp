@@ -30,17 +30,19 @@ using namespace winnow::training;
 
 enum Purpose : uint64_t { kInit = 1, kViews = 2, kProjector = 3 };
 
-constexpr Views kFar = {.zoom = 1.6, .shift = 3, .rotation = 0.25, .contrast = 0.6, .erase = 0.3};
+// Width against height hardly changes, so that features still tell long garments from wide ones.
+constexpr Views kFar = {
+    .zoom = 1.3, .aspect = 1.1, .shift = 2, .rotation = 0.12, .contrast = 0.4, .erase = 0.25};
 constexpr double kScale = 5;  // 1 / temperature 0.2
-constexpr int64_t kProjection = 64;
+constexpr int64_t kProjection = 128;
 constexpr double kMaxAverage = 0.995;
 constexpr int64_t kEvaluateBatch = 500;
 constexpr int64_t kHeadBatch = 500, kHeadEpochs = 25;
 
 classifier::Shape encoder_shape() {
   classifier::Shape s;
-  s.widths = {32, 64, 64}, s.kernels = {5, 3, 3}, s.strides = {2, 2, 1};
-  s.flatten = true, s.features = 128;
+  s.widths = {32, 64, 128}, s.kernels = {5, 3, 3}, s.strides = {2, 2, 2};
+  s.flatten = true, s.features = 384;
   return s;
 }
 

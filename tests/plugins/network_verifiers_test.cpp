@@ -135,7 +135,7 @@ TEST_CASE("linear_probe: gradient, features and batches belong to its score", "[
   check_gradient(bench);
   check_batches(bench);
   check_log_probabilities(bench);
-  CHECK(bench.verifier.features_info().n_features == 128);
+  CHECK(bench.verifier.features_info().n_features == 384);
   CHECK(bench.verifier.features_info().network == sha256_hex_of_file(kEncoder));
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "host/run.hpp"
 #include "host/run_directory.hpp"
@@ -46,8 +47,10 @@ struct SitRun {
     return Registry::scan(path, host_facts());
   }();
 
+  std::string config_text = kConfig;
+
   RunConfig config(const std::vector<std::string>& overrides) {
-    std::string text = kConfig;
+    std::string text = config_text;
     for (std::size_t at; (at = text.find("MODELS")) != std::string::npos;)
       text.replace(at, 6, MODELS);
     write_bytes(folder / "run.toml", text);
@@ -70,15 +73,15 @@ struct SitRun {
                         .on_notice = {}});
   }
 
-  // Score of the selecting verifier by (task, candidate).
-  std::map<std::pair<int, int>, double> scores(const std::string& out) {
+  // Score of one verifier, of the selecting one unless told, by (task, candidate).
+  std::map<std::pair<int, int>, double> scores(const std::string& out, std::size_t verifier = 0) {
     std::map<std::pair<int, int>, double> found;
     std::string notice;
     read_journal(
         journal_path(folder / out),
         [&](std::string_view payload) {
           const auto record = nlohmann::json::parse(payload);
-          if (record["k"] == "done") found[{record["t"], record["c"]}] = record["s"][0][0];
+          if (record["k"] == "done") found[{record["t"], record["c"]}] = record["s"][verifier][0];
         },
         &notice);
     return found;
@@ -157,4 +160,40 @@ TEST_CASE("damaged weights are one clear sentence before anything is made", "[si
   CHECK_FALSE(std::filesystem::exists(sit.folder / "huge"));
   CHECK_THROWS_WITH(sit.run("class", {"tasks.classes=[10]"}), Catch::Contains("class 10"));
   CHECK_FALSE(std::filesystem::exists(sit.folder / "class"));
+}
+
+TEST_CASE("the encoders' verifiers, previews too, agree to 1e-4 between batch sizes", "[sit]") {
+  SitRun sit;
+  sit.config_text = sit.config_text.substr(0, sit.config_text.find("[[verifier]]")) + R"(
+[[verifier]]
+plugin = "winnow.self_similarity"
+weights = "MODELS/fashion-encoder.safetensors"
+[[verifier]]
+plugin = "winnow.linear_probe"
+weights = "MODELS/fashion-encoder.safetensors"
+[[verifier]]
+plugin = "winnow.zero_shot"
+weights = "MODELS/fashion-dual-encoder.safetensors"
+[search]
+plugin = "winnow.random"
+)";
+  // Five steps: the preview lies on the way, not at the last step, which ends where it points.
+  const std::vector<std::string> settings{"sampler.steps=5", "budget.nfe=36",
+                                          "selection.rule=\"weighted-sum\""};
+  for (const std::string batch : {"3", "16"}) {
+    auto overrides = settings;
+    overrides.push_back("execution.batch=" + batch);
+    sit.run("b" + batch, overrides);
+  }
+  for (const std::size_t verifier : {0u, 1u, 2u}) {
+    const auto once = sit.scores("b16", verifier), other = sit.scores("b3", verifier);
+    REQUIRE(once.size() == 40);
+    REQUIRE(other.size() == 40);
+    std::set<double> different;
+    for (const auto& [candidate, score] : once) {
+      CHECK(other.at(candidate) == Approx(score).epsilon(1e-4).margin(1e-4));
+      different.insert(score);
+    }
+    CHECK(different.size() > 35);
+  }
 }
