@@ -13,7 +13,7 @@ struct NoiseAddress {
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;
   std::uint32_t domain =
-      0;  // below 256: 0 latents, 1 proposals of a search, 128..255 a plugin's own
+      0;  // below 256: 0 latents, 1 proposals of a search, 2 resampling, 128..255 a plugin's own
   bool operator==(const NoiseAddress&) const = default;
 };
 

@@ -44,6 +44,10 @@ struct Reference {
 // Needs at least two samples: Error(Exit::kUsage).
 Reference make_reference(const FeatureSet& set, std::uint64_t rows, std::uint64_t seed);
 
+// Throws Error(Exit::kUsage) naming both networks when the reference was made with another one.
+void require_same_network(const Reference& reference, const std::string& network,
+                          std::uint32_t n_features);
+
 struct MetricOptions {
   std::uint64_t seed = 0;         // of the resampling, and of the choice of rows
   std::uint32_t resamples = 200;  // of the bootstrap; 0: no intervals
@@ -74,8 +78,8 @@ struct SetMetrics {
   std::map<std::string, std::string> missing;  // "frechet": why it could not be computed
 };
 
-// `reference` may be null. Throws Error(Exit::kUsage) naming both networks when the reference was
-// made with another one, or when a number is not finite.
+// `reference` may be null. Throws Error(Exit::kUsage) when it is of another network, when there is
+// no sample, and when a number is not finite.
 SetMetrics set_metrics(const FeatureSet& set, const Reference* reference,
                        const MetricOptions& options);
 
