@@ -36,6 +36,10 @@ Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPr
       return show_verb(line);
     case Verb::kStatus:
       return status_verb(line);
+    case Verb::kStats:
+      return stats_verb(line);
+    case Verb::kMetrics:
+      return metrics_verb(line);
     case Verb::kPluginsList:
       return plugins_list_verb(line);
     case Verb::kPluginsInfo:

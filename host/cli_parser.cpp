@@ -49,6 +49,8 @@ class Parser {
     add_check();
     add_show();
     add_status();
+    add_stats();
+    add_metrics();
     add_plugins();
     add_docs();
   }
@@ -144,6 +146,48 @@ class Parser {
     status->add_option("RUNDIR", directory_, "A run directory.")->required();
   }
 
+  void set_arguments(CLI::App* app, bool need_features) {
+    app->add_option("SET", set_, "A folder of PNGs, a run directory, or IDX images.")->required();
+    app->add_option("OPTION=VALUE", line_.overrides, "Options of the plugin: weights=FILE");
+    app->add_option("--features", line_.features, "The verifier whose features are taken.")
+        ->type_name("PLUGIN")
+        ->required(need_features);
+    app->add_flag("--first", line_.first, "Of a run directory the first candidates.");
+    app->add_option("--count", line_.count, "At most so many pictures, a seeded choice.")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    app->add_option("--seed", line_.seed, "Of every choice and resampling (default 0).")
+        ->type_name("S")
+        ->check(CLI::NonNegativeNumber);
+    plugin_flag(app);
+  }
+
+  void add_stats() {
+    CLI::App* stats = verb(app_, "stats", Verb::kStats,
+                           "Write the statistics of a set of pictures, to compare others with.");
+    set_arguments(stats, /*need_features=*/true);
+    stats->add_option("--out", out_, "The file to write.")->type_name("FILE")->required();
+    stats->add_option("--rows", line_.rows, "Pictures whose features are kept (default 2000).")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
+    stats->add_flag("--half", line_.half, "Keep them as float16: half the size, three digits.");
+  }
+
+  void add_metrics() {
+    CLI::App* metrics =
+        verb(app_, "metrics", Verb::kMetrics,
+             "Inception Score, Frechet distance, precision, recall; scores of a run.");
+    set_arguments(metrics, /*need_features=*/false);
+    metrics->add_option("--reference", reference_, "Statistics to compare with, by stats.")
+        ->type_name("FILE");
+    metrics->add_option("--resamples", line_.resamples, "Of the intervals (default 200; 0: none).")
+        ->type_name("N")
+        ->check(CLI::Range(0, 100000));
+    metrics->add_option("--neighbours", line_.neighbours, "For precision and recall (default 3).")
+        ->type_name("K")
+        ->check(CLI::Range(1, 1000));
+  }
+
   void add_plugins() {
     CLI::App* plugins =
         app_.add_subcommand("plugins", "The plugins that can be named in a config.");
@@ -237,6 +281,8 @@ class Parser {
     line_.verb = verb;
     line_.config = config_;
     line_.out = out_;
+    line_.set = set_;
+    line_.reference = reference_;
     line_.directory = directory_;
     line_.plugins.assign(plugins_.begin(), plugins_.end());
     return line_;
@@ -245,7 +291,7 @@ class Parser {
   CommandLine line_;
   bool version_ = false;
   // As text: CLI11 takes a path for a list of paths.
-  std::string config_, out_, directory_;
+  std::string config_, out_, directory_, set_, reference_;
   std::vector<std::string> plugins_;
   CLI::App app_{kDescription, "winnow"};
 };

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ enum class Verb {
   kCheck,
   kShow,
   kStatus,
+  kStats,
+  kMetrics,
   kPluginsList,
   kPluginsInfo,
   kDocsConfiguration,
@@ -30,7 +33,7 @@ struct CommandLine {
   int verbose = 0;
 
   std::filesystem::path config;                // a TOML file, or a run directory
-  std::vector<std::string> overrides;          // key=value
+  std::vector<std::string> overrides;          // key=value; stats, metrics: options of --features
   std::vector<std::filesystem::path> plugins;  // --plugin
   std::filesystem::path out;                   // run: the run directory; show: a PNG
   std::string progress = "auto";
@@ -42,6 +45,14 @@ struct CommandLine {
   std::string id;                    // plugins info
   std::string kind;                  // plugins list: "sampler", "verifier", "search" or "": all
   bool why = false;                  // plugins list
+
+  // stats and metrics
+  std::filesystem::path set, reference;
+  std::string features;                // a verifier's id
+  bool first = false, half = false;    // --first of a run directory; stats: rows as float16
+  std::optional<std::uint64_t> count;  // at most so many pictures
+  std::uint64_t seed = 0, rows = 2000;
+  std::uint32_t resamples = 200, neighbours = 3;
 };
 
 // `arguments` without the program's name. Throws Error(Exit::kUsage) for everything it cannot read,

@@ -29,6 +29,8 @@ Answer plan_verb(const CommandLine& line);
 Answer check_verb(const CommandLine& line);
 Answer show_verb(const CommandLine& line);
 Answer status_verb(const CommandLine& line);
+Answer stats_verb(const CommandLine& line);
+Answer metrics_verb(const CommandLine& line);
 Answer plugins_list_verb(const CommandLine& line);
 Answer plugins_info_verb(const CommandLine& line);
 Answer docs_configuration_verb(const CommandLine& line);

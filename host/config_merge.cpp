@@ -296,6 +296,14 @@ std::string default_verifier_name(const std::string& plugin_id) {
   return plugin_id.substr(plugin_id.rfind('.') + 1);  // npos + 1 == 0
 }
 
+toml::table overrides_table(const std::vector<std::string>& overrides, Diagnostics& diagnostics) {
+  Overrides over(diagnostics);
+  over.parse_all(overrides);
+  toml::table root;
+  over.apply(root);
+  return root;
+}
+
 std::optional<toml::table> merge_config(const fs::path& file,
                                         const std::vector<std::string>& overrides,
                                         Diagnostics& diagnostics) {

@@ -21,6 +21,9 @@ std::optional<toml::table> merge_config(const std::filesystem::path& file,
                                         const std::vector<std::string>& overrides,
                                         Diagnostics& diagnostics);
 
+// The table that key=value arguments alone make.
+toml::table overrides_table(const std::vector<std::string>& overrides, Diagnostics& diagnostics);
+
 // The last part of a plugin's id, which is a verifier's name when none is given.
 std::string default_verifier_name(const std::string& plugin_id);
 

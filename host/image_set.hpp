@@ -13,8 +13,8 @@
 namespace winnow {
 
 struct ImageSetOptions {
-  bool first = false;                  // of a run directory: the first candidates, not the chosen
-  std::optional<std::uint64_t> count;  // at most so many, a seeded choice, in their order
+  bool first = false;  // of a run directory: the first candidates, not the chosen
+  std::optional<std::uint64_t> count = std::nullopt;  // at most so many, a seeded choice, in order
   std::uint64_t seed = 0;
 };
 

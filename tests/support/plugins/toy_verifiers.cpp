@@ -1,5 +1,6 @@
 // toy_verifiers: for tests: one that rates by a single pixel, one that gives NaN for dark images,
-// a smooth one with a gradient, one that looks at previews, and one that rates sets.
+// a smooth one with a gradient, one that looks at previews, one that rates sets, and one with
+// features.
 #include <cmath>
 #include <limits>
 
@@ -106,6 +107,48 @@ class Balance {
   std::size_t count_ = 0;
 };
 
+// Features: mean, first and last pixel; two classes, of which the first has the mean as its
+// probability. Black pictures fail.
+class Features {
+ public:
+  static constexpr const char* kId = "winnow.toy.features";
+  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_TOY_FEATURES;
+
+  Features(const wn::Host&, const wn::Options& options) : network_(options.str("network")) {}
+
+  wn::VerifierInfo info() const { return {.flags = WN_F_DETERMINISTIC, .preferred_batch = 3}; }
+
+  void score(const wn::VerifierBatch& batch, std::span<float> scores) {
+    for (std::size_t i = 0; i < batch.size(); ++i) scores[i] = mean(batch.sample(i));
+  }
+
+  wn::FeaturesInfo features_info() const {
+    return {.n_features = 3, .n_classes = 2, .network = network_};
+  }
+
+  void features(const wn::VerifierBatch& batch, std::span<float> features,
+                std::span<float> log_probabilities) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const auto pixels = batch.sample(i);
+      const float p = mean(pixels);
+      if (p == 0) batch.fail(i, WN_E_INVALID_ARGUMENT, "the picture is black");
+      const float row[] = {p, pixels[0], pixels.back()};
+      std::copy(std::begin(row), std::end(row), features.begin() + static_cast<long>(3 * i));
+      log_probabilities[2 * i] = std::log(std::max(p, 1e-6f));
+      log_probabilities[2 * i + 1] = std::log(std::max(1 - p, 1e-6f));
+    }
+  }
+
+ private:
+  static float mean(std::span<const float> pixels) {
+    double sum = 0;
+    for (const float pixel : pixels) sum += pixel;
+    return static_cast<float>(sum / static_cast<double>(pixels.size()));
+  }
+
+  std::string network_;
+};
+
 }  // namespace
 
-WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance)
+WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance, Features)
