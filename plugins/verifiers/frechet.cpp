@@ -54,7 +54,8 @@ FrechetSet load_set(const std::string& statistics, const std::string& weights, i
     throw std::runtime_error(statistics + ": these statistics were made by the network '" +
                              made_by + "', but the weights " + weights + " are the network '" +
                              ours + "'; make them again with 'winnow stats'");
-  return FrechetSet(doubles(file, "mean", {width}), doubles(file, "covariance", {width, width}));
+  const std::vector<double> mean = doubles(file, "mean", {width});
+  return FrechetSet(mean, doubles(file, "covariance", {width, width}));
 }
 
 class Frechet {

@@ -84,7 +84,7 @@ class Metrics(CliTest):
         self.assertEqual(self.json(*words, "--seed", "1"), self.json(*words, "--seed", "1"))
         one, two = (self.json(*words, "--seed", seed)["metrics"]["frechet"] for seed in ("1", "2"))
         self.assertEqual(one["value"], two["value"])
-        self.assertNotEqual(one["low"], two["low"])
+        self.assertNotEqual(one["high"], two["high"])
         self.assertIsNone(self.json(*words, "--resamples", "0")["metrics"]["frechet"]["low"])
 
     def test_statistics_are_a_safetensors_file(self):

@@ -1,6 +1,7 @@
 // frechet_test.cpp: winnow.frechet through the host's loader and guard, on the shipped classifier:
 // its scores are those of the set it computes with, its state goes through wn.state/1, and foreign
 // statistics are refused.
+#include "host/condition.hpp"
 #include "host/feature_network.hpp"
 #include "host/png.hpp"
 #include "host/reference_file.hpp"
@@ -63,6 +64,7 @@ wn_status load(const wn_plugin_1& plugin, wn_instance* instance, std::string byt
 // Pictures in a folder, their features and statistics by class_probability.
 struct World {
   World() : registry(scan({PLUGINS})), services(nullptr) {
+    fs::create_directories(folder.path() / "p");
     for (std::uint32_t i = 0; i < kPictures; ++i)
       write_picture(folder.path() / "p" / (std::to_string(100 + i) + ".png"), i);
     images = std::make_unique<ImageSet>(folder.path() / "p");
