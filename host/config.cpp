@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "host/config_keys.hpp"
+#include "host/config_layers.hpp"
 #include "host/config_merge.hpp"
 #include "host/config_reader.hpp"
 #include "host/text.hpp"
@@ -430,17 +431,30 @@ class ConfigReader {
   std::size_t plugin_mistakes_ = 0;
 };
 
-}  // namespace
-
-RunConfig load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
-                      const Registry& registry) {
-  Diagnostics diagnostics;
-  const std::optional<toml::table> root = merge_config(file, overrides, diagnostics);
+RunConfig checked_config(const std::filesystem::path& file, const std::optional<toml::table>& root,
+                         const Registry& registry, Diagnostics& diagnostics) {
   if (!root) diagnostics.throw_if_any();
   ConfigReader reader(file.string(), *root, registry, diagnostics);
   RunConfig config = reader.read();
   diagnostics.throw_if_any(reader.only_plugins_fail() ? Exit::kPlugin : Exit::kUsage);
   return config;
+}
+
+}  // namespace
+
+RunConfig load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                      const Registry& registry) {
+  Diagnostics diagnostics;
+  const auto root = merge_config(file, overrides, diagnostics);
+  return checked_config(file, root, registry, diagnostics);
+}
+
+RunConfig load_layered_config(const std::filesystem::path& file, ConfigLayers layers,
+                              const Registry& registry) {
+  Diagnostics diagnostics;
+  diagnostics.add_source(layers.file, layers.text);
+  const auto root = merge_config(file, {}, diagnostics, std::move(layers.tables));
+  return checked_config(file, root, registry, diagnostics);
 }
 
 }  // namespace winnow

@@ -165,7 +165,8 @@ bool is_digits(std::string_view text) {
 
 class Overrides {
  public:
-  explicit Overrides(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+  Overrides(std::vector<toml::table> layers, Diagnostics& diagnostics)
+      : diagnostics_(diagnostics), parsed_(std::move(layers)) {}
 
   // False: one of them is no override.
   bool parse_all(const std::vector<std::string>& texts) {
@@ -297,7 +298,7 @@ std::string default_verifier_name(const std::string& plugin_id) {
 }
 
 toml::table overrides_table(const std::vector<std::string>& overrides, Diagnostics& diagnostics) {
-  Overrides over(diagnostics);
+  Overrides over({}, diagnostics);
   over.parse_all(overrides);
   toml::table root;
   over.apply(root);
@@ -306,10 +307,10 @@ toml::table overrides_table(const std::vector<std::string>& overrides, Diagnosti
 
 std::optional<toml::table> merge_config(const fs::path& file,
                                         const std::vector<std::string>& overrides,
-                                        Diagnostics& diagnostics) {
+                                        Diagnostics& diagnostics, std::vector<toml::table> layers) {
   std::optional<toml::table> root = Includes(diagnostics).read(file, {file.string()});
   // Overrides are parsed also when the file was not, so that all mistakes are shown at once.
-  Overrides over(diagnostics);
+  Overrides over(std::move(layers), diagnostics);
   over.parse_all(overrides);
   if (!root) return std::nullopt;
   over.apply(*root);

@@ -12,14 +12,15 @@
 
 namespace winnow {
 
-// Reads `file` and what it includes, then lays the overrides over it; every node keeps the place it
-// came from ("override 1" for the first override). Later keys win. A [sampler], [search] or
-// verifier that names another plugin drops the options of the one before, and [tasks] that name
-// another kind of task drop the kind before. Nothing is returned when a file or override could not
-// be parsed.
+// Reads `file` and what it includes, then lays the layers (parsed overrides) and the overrides over
+// it; every node keeps the place it came from ("override 1" for the first override). Later keys
+// win. A [sampler], [search] or verifier that names another plugin drops the options of the one
+// before, and [tasks] that name another kind of task drop the kind before. Nothing is returned when
+// a file or override could not be parsed.
 std::optional<toml::table> merge_config(const std::filesystem::path& file,
                                         const std::vector<std::string>& overrides,
-                                        Diagnostics& diagnostics);
+                                        Diagnostics& diagnostics,
+                                        std::vector<toml::table> layers = {});
 
 // The table that key=value arguments alone make.
 toml::table overrides_table(const std::vector<std::string>& overrides, Diagnostics& diagnostics);
