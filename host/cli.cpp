@@ -28,6 +28,8 @@ Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPr
       return version_verb();
     case Verb::kRun:
       return run_verb(line, signals, progress);
+    case Verb::kStudy:
+      return study_verb(line, signals, progress);
     case Verb::kPlan:
       return plan_verb(line);
     case Verb::kCheck:

@@ -14,7 +14,8 @@ namespace winnow {
 // How a program that runs for hours is asked to stop. All of it is the caller's and outlives the
 // call.
 struct StopSignals {
-  void (*install)() = nullptr;  // from here on signals set the two below; called by `run` only
+  void (*install)() =
+      nullptr;  // from here on signals set the two below; called by `run` and `study` only
   const std::atomic<wn_status>* stop = nullptr;  // WN_E_CANCELLED once a signal came
   const std::atomic<int>* signal = nullptr;      // its number
 };

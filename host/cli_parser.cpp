@@ -24,6 +24,11 @@ constexpr const char* kRunFooter =
     "The run directory is --out, else [output] dir of the config, else runs/<run.name>. The same\n"
     "command goes on where it was stopped; `winnow run RUNDIR` does too.";
 
+constexpr const char* kStudyFooter =
+    "Runs go to DIR/runs, each under a name of its own, so that studies share what they have in\n"
+    "common; tables and figures to DIR/<study.name>. The same command goes on where it was "
+    "stopped.";
+
 // A value out of a few words.
 CLI::Validator one_of(std::vector<std::string> words) {
   const std::string list = fmt::format("{}", fmt::join(words, "|"));
@@ -45,6 +50,7 @@ class Parser {
     app_.add_flag("--version", version_, "Print the versions of winnow and of its plugin ABI.");
     common(app_);
     add_run();
+    add_study();
     add_plan();
     add_check();
     add_show();
@@ -109,6 +115,25 @@ class Parser {
     run->add_option("--progress", line_.progress, "How to show progress on stderr.")
         ->check(one_of({"auto", "line", "plain", "none"}));
     run->footer(kRunFooter);
+  }
+
+  void add_study() {
+    CLI::App* study = verb(app_, "study", Verb::kStudy,
+                           "Run a config at many settings, and write tables and figures.");
+    study->add_option("STUDY", studies_, "TOML files, see docs/study.md.")->required();
+    plugin_flag(study);
+    study->add_option("--out", out_, "Where runs, tables and figures go (default: studies).")
+        ->type_name("DIR");
+    study->add_flag("--quick", line_.quick,
+                    "A small version of the same, as [quick] of the study says.");
+    study->add_option("--only", line_.only, "Make the runs of this sweep alone.")
+        ->type_name("SWEEP");
+    study->add_flag("--plan", line_.plan, "Say what it would cost, and make nothing.");
+    study->add_flag("--table", line_.table,
+                    "Make nothing: write tables and figures of the runs that are finished.");
+    study->add_option("--progress", line_.progress, "How to show progress on stderr.")
+        ->check(one_of({"auto", "line", "plain", "none"}));
+    study->footer(kStudyFooter);
   }
 
   void add_plan() {
@@ -285,6 +310,7 @@ class Parser {
     line_.reference = reference_;
     line_.directory = directory_;
     line_.plugins.assign(plugins_.begin(), plugins_.end());
+    line_.studies.assign(studies_.begin(), studies_.end());
     return line_;
   }
 
@@ -292,7 +318,7 @@ class Parser {
   bool version_ = false;
   // As text: CLI11 takes a path for a list of paths.
   std::string config_, out_, directory_, set_, reference_;
-  std::vector<std::string> plugins_;
+  std::vector<std::string> plugins_, studies_;
   CLI::App app_{kDescription, "winnow"};
 };
 

@@ -14,6 +14,7 @@ enum class Verb {
   kHelp,
   kVersion,
   kRun,
+  kStudy,
   kPlan,
   kCheck,
   kShow,
@@ -33,18 +34,21 @@ struct CommandLine {
   int verbose = 0;
 
   std::filesystem::path config;                // a TOML file, or a run directory
+  std::vector<std::filesystem::path> studies;  // study: TOML files
   std::vector<std::string> overrides;          // key=value; stats, metrics: options of --features
   std::vector<std::filesystem::path> plugins;  // --plugin
-  std::filesystem::path out;                   // run: the run directory; show: a PNG
+  std::filesystem::path out;                   // run, study: a folder; show: a PNG
   std::string progress = "auto";
-  bool measure = true;               // plan
-  bool load = false, print = false;  // check
-  std::filesystem::path directory;   // show, status
-  std::string candidate = "best";    // show: "best", "17", "3/17", "3/best"
-  std::uint64_t task = 0;            // show
-  std::string id;                    // plugins info
-  std::string kind;                  // plugins list: "sampler", "verifier", "search" or "": all
-  bool why = false;                  // plugins list
+  bool quick = false, plan = false, table = false;  // study
+  std::string only;                                 // study: a sweep; empty: all
+  bool measure = true;                              // plan
+  bool load = false, print = false;                 // check
+  std::filesystem::path directory;                  // show, status
+  std::string candidate = "best";                   // show: "best", "17", "3/17", "3/best"
+  std::uint64_t task = 0;                           // show
+  std::string id;                                   // plugins info
+  std::string kind;  // plugins list: "sampler", "verifier", "search" or "": all
+  bool why = false;  // plugins list
 
   // stats and metrics
   std::filesystem::path set, reference;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "host/cli_verbs.hpp"
+#include "host/cli_watcher.hpp"
 #include "host/figures.hpp"
 
 namespace winnow {
@@ -23,41 +24,6 @@ fs::path output_directory(const CommandLine& line, const RunConfig& config) {
   if (!config.output_dir.empty()) return config.output_dir;
   return fs::path("runs") / config.name;
 }
-
-const char* signal_name(int number) {
-  switch (number) {
-    case SIGINT:
-      return "Ctrl-C";
-    case SIGTERM:
-      return "SIGTERM";
-    case SIGHUP:
-      return "SIGHUP";
-    default:
-      return "SIGUSR1";
-  }
-}
-
-// Draws, and says once that a signal was understood.
-class Watcher {
- public:
-  Watcher(const StopSignals& signals, ProgressPrinter& progress)
-      : signals_(signals), progress_(progress) {}
-
-  int signal() const { return signals_.signal ? signals_.signal->load() : 0; }
-
-  void operator()(const Progress& now) {
-    progress_.show(now);
-    if (said_ || signal() == 0) return;
-    said_ = true;
-    spdlog::info("{}: stopping after the work in flight{}", signal_name(signal()),
-                 signal() == SIGINT ? "; Ctrl-C again ends at once" : "");
-  }
-
- private:
-  const StopSignals& signals_;
-  ProgressPrinter& progress_;
-  bool said_ = false;
-};
 
 // Why a run ended before its end; the same command goes on.
 std::string stopped_text(const RunOutcome& outcome, int signal) {

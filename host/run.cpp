@@ -69,12 +69,18 @@ Effort effort_of(const Engine& engine, Assembly& assembly, std::uint32_t parts) 
   return effort;
 }
 
-Json summary_of(const RunConfig& config, const Engine& engine) {
+Json summary_of(const RunConfig& config, const Engine& engine, const Sampler& sampler) {
   Json summary{{"format", 1},
                {"name", config.name},
                {"seed", config.seed},
                {"deterministic", config.deterministic},
                {"ledger", to_json(engine.ledger())}};
+  const SamplerInfo& search = sampler.info(WN_PROFILE_SEARCH);
+  double nfe_per_iteration = 0;
+  for (const double nfe : search.nfe) nfe_per_iteration += nfe;
+  summary["sampler"] = {{"nfe_per_iteration", nfe_per_iteration},
+                        {"network_passes", search.network_passes},
+                        {"flops", search.flops}};
   summary["tasks"] = engine.entries();
   return summary;
 }
@@ -209,7 +215,7 @@ RunOutcome execute_run(const RunRequest& request) {
     return outcome;
   }
   if (pools) notice(replayed_text(effort, engine.ledger().candidates, pools->size()));
-  outcome.summary = summary_of(config, engine);
+  outcome.summary = summary_of(config, engine, assembly.sampler());
   write_results(*directory, outcome);
   if (engine.any_task_failed()) outcome.exit = Exit::kCandidates;
   return outcome;

@@ -105,13 +105,15 @@ class CliTest(unittest.TestCase):
         return child
 
     def wait_until_busy(self, child, run):
-        """Returns once `child` has finished a candidate of the run directory `run`."""
+        """Returns once `child` has finished a candidate of the run directory `run`, which may be a function that looks
+        for it."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             if child.poll() is not None:
                 self.fail(f"it ended too early, with {child.returncode}: {child.communicate()}")
-            if (self.folder / run / "run.toml").exists():
-                state = self.json("status", run)
+            directory = run() if callable(run) else self.folder / run
+            if directory and (directory / "run.toml").exists():
+                state = self.json("status", directory)
                 if state.get("candidates_done"):
                     return state
             time.sleep(0.02)

@@ -12,7 +12,7 @@ class Words(CliTest):
         self.assertEqual(self.json("--version")["abi"]["major"], 1)
 
     def test_help_of_every_verb(self):
-        for words in ([], ["run"], ["plan"], ["check"], ["show"], ["status"], ["stats"], ["metrics"], ["plugins"], ["plugins", "list"],
+        for words in ([], ["run"], ["study"], ["plan"], ["check"], ["show"], ["status"], ["stats"], ["metrics"], ["plugins"], ["plugins", "list"],
                       ["plugins", "info"], ["docs"], ["docs", "configuration"]):
             with self.subTest(words):
                 done = self.done(*words, "--help")

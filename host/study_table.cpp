@@ -1,0 +1,228 @@
+// study_table.cpp: from run directories to rows.
+#include "host/study_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "host/run.hpp"
+#include "host/study_run.hpp"
+#include "host/verifier_statistics.hpp"
+
+namespace winnow {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr std::array<const char*, 5> kQuantileNames = {"q05", "q25", "q50", "q75", "q95"};
+constexpr std::array<const char*, 16> kCosts = {
+    "tasks",       "candidates",        "search_nfe", "final_nfe",         "backward_nfe",
+    "total_nfe",   "nfe_per_iteration", "walked_nfe", "recomputed_nfe",    "network_passes",
+    "flops",       "verifier_calls",    "seconds",    "seconds_estimated", "failed_candidates",
+    "failed_tasks"};
+
+// Discarded (as JSON says it) when the file is missing or damaged.
+ordered_json read_json(const fs::path& file) {
+  std::ifstream in(file);
+  return ordered_json::parse(in, nullptr, /*allow_exceptions=*/false);
+}
+
+// What one finished run says of itself.
+struct RunRecord {
+  ordered_json summary;
+  Ledger ledger;
+  double walked_nfe = 0, recomputed_nfe = 0, seconds = 0;
+  double tasks = 0, failed_tasks = 0;
+  bool replayed = false;  // some candidates came out of a pool, so the clock says little
+
+  // Backward passes are part of the search's.
+  double logical_nfe() const { return ledger.search_nfe + ledger.final_nfe; }
+};
+
+std::optional<RunRecord> read_run(const fs::path& run, const RunConfig& config) {
+  RunRecord record;
+  record.summary = read_json(run / "summary.json");
+  if (!record.summary.is_object() || !fs::exists(run / "run.toml")) return std::nullopt;
+  const ordered_json effort = read_json(run / "execution.json");
+  try {
+    record.ledger = ledger_from(record.summary.at("ledger"));
+    record.tasks = static_cast<double>(record.summary.at("tasks").size());
+    for (const auto& task : record.summary.at("tasks"))
+      record.failed_tasks += task.contains("error") ? 1 : 0;
+    record.recomputed_nfe = effort.at("recomputed_nfe");
+    record.replayed = effort.value("replayed_candidates", 0) > 0;
+  } catch (const ordered_json::exception& error) {
+    throw Error(Exit::kJournal, fmt::format("'{}' is damaged: {}", run.string(), error.what()));
+  }
+  const RunStatus status = read_status(run);
+  record.walked_nfe = status.walked_nfe;
+  record.seconds = status.seconds;
+  if (record.tasks != static_cast<double>(config.tasks.size())) return std::nullopt;
+  return record;
+}
+
+double calls_of(const Ledger& ledger) {
+  double calls = 0;
+  for (const auto& [name, n] : ledger.verifier_calls) calls += static_cast<double>(n);
+  return calls;
+}
+
+// Empty where the summary does not say it.
+Cell sampler_number(const RunRecord& record, const char* key) {
+  const auto sampler = record.summary.find("sampler");
+  if (sampler == record.summary.end() || !sampler->contains(key)) return {};
+  return number_cell(sampler->at(key).get<double>());
+}
+
+// `pool_rate`: seconds per NFE of the recording that the run replayed from; NaN: none.
+Fields cost_fields(const RunRecord& record, double pool_rate) {
+  const Ledger& ledger = record.ledger;
+  const auto mean = [&](double sum) { return number_cell(sum / record.tasks); };
+  const double passes = cell_number(sampler_number(record, "network_passes"));
+  const double flops = cell_number(sampler_number(record, "flops"));
+  const double seconds = record.replayed ? pool_rate * record.logical_nfe() : record.seconds;
+  Fields fields;
+  const std::array<Cell, kCosts.size()> cells = {
+      static_cast<std::int64_t>(record.tasks),
+      mean(static_cast<double>(ledger.candidates)),
+      mean(ledger.search_nfe),
+      mean(ledger.final_nfe),
+      mean(ledger.backward_nfe),
+      mean(record.logical_nfe()),
+      sampler_number(record, "nfe_per_iteration"),
+      mean(record.walked_nfe),
+      mean(record.recomputed_nfe),
+      mean(ledger.network_passes),
+      flops > 0 ? mean(record.logical_nfe() * passes * flops) : Cell(),
+      mean(calls_of(ledger)),
+      record.replayed ? Cell() : mean(record.seconds),
+      mean(seconds),
+      mean(static_cast<double>(ledger.failed_candidates)),
+      static_cast<std::int64_t>(record.failed_tasks)};
+  for (std::size_t i = 0; i < kCosts.size(); ++i) fields.emplace_back(kCosts[i], cells[i]);
+  return fields;
+}
+
+Fields verifier_fields(const ordered_json& summary, const MetricOptions& options) {
+  Fields fields;
+  for (const VerifierStatistics& one : verifier_statistics(summary, /*first=*/false, options)) {
+    fields.emplace_back(one.name + "_mean", number_cell(one.mean.value));
+    fields.emplace_back(one.name + "_mean_low", number_cell(one.mean.low));
+    fields.emplace_back(one.name + "_mean_high", number_cell(one.mean.high));
+    for (std::size_t q = 0; q < kQuantiles.size(); ++q)
+      fields.emplace_back(one.name + "_" + kQuantileNames[q], number_cell(one.quantiles[q]));
+  }
+  return fields;
+}
+
+std::vector<std::string> point_columns(const std::vector<StudyPoint>& points) {
+  std::vector<std::string> columns;
+  for (const StudyPoint& point : points) {
+    for (const auto& [name, cell] : point.columns)
+      if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);
+  }
+  return columns;
+}
+
+// Rows as fields by name; a column is where some row first has it.
+class TableBuilder {
+ public:
+  void add(const Fields& fields) {
+    rows_.emplace_back();
+    for (const auto& [name, cell] : fields) {
+      const auto [at, is_new] = index_.try_emplace(name, columns_.size());
+      if (is_new) columns_.push_back(name);
+      rows_.back()[at->second] = cell;
+    }
+  }
+
+  Table take() {
+    Table table{columns_, {}};
+    for (const auto& row : rows_) {
+      table.rows.emplace_back(columns_.size());
+      for (const auto& [column, cell] : row) table.rows.back()[column] = cell;
+    }
+    return table;
+  }
+
+ private:
+  std::vector<std::string> columns_;
+  std::map<std::string, std::size_t> index_;
+  std::vector<std::map<std::size_t, Cell>> rows_;
+};
+
+}  // namespace
+
+Table study_table(const Study& study, const std::vector<StudyPoint>& points, const fs::path& out,
+                  const RunMetrics& metrics) {
+  const std::vector<std::string> axes = point_columns(points);
+  const auto run_of = [&](const StudyPoint& point) { return runs_folder(out) / point.folder; };
+  std::map<std::string, double> rates;  // seconds per NFE, by the pool's folder
+  const auto rate = [&](const StudyPoint& point) {
+    if (point.pools.empty()) return std::nan("");
+    const StudyPoint& pool = points[point.pools.front()];
+    const auto [at, is_new] = rates.try_emplace(pool.folder, std::nan(""));
+    const auto record = is_new ? read_run(run_of(pool), pool.config) : std::nullopt;
+    if (record && record->walked_nfe > 0) at->second = record->seconds / record->walked_nfe;
+    return at->second;
+  };
+  const std::size_t n_seeds = study.seeds.size();
+  const std::size_t per_seed = points.size() / n_seeds;
+  TableBuilder table;
+  for (std::size_t i = 0; i < per_seed * n_seeds; ++i) {
+    const StudyPoint& point = points[i % n_seeds * per_seed + i / n_seeds];
+    if (point.is_pool) continue;
+    const auto record = read_run(run_of(point), point.config);
+    if (!record) continue;
+    Fields row = {{"study", study.name}, {"sweep", point.sweep}};
+    for (const std::string& axis : axes) {
+      Cell cell;
+      for (const auto& [name, value] : point.columns)
+        if (name == axis) cell = value;
+      row.emplace_back(axis, cell);
+    }
+    row.emplace_back("seed", static_cast<std::int64_t>(point.seed));
+    row.emplace_back("run", "runs/" + point.folder);
+    const auto append = [&](const Fields& more) {
+      row.insert(row.end(), more.begin(), more.end());
+    };
+    append(cost_fields(*record, rate(point)));
+    if (metrics) append(metrics(run_of(point)));
+    append(verifier_fields(record->summary, {.seed = 0, .resamples = study.metrics.resamples}));
+    table.add(row);
+  }
+  return table.take();
+}
+
+std::size_t key_columns(const Table& table) {
+  const auto seed = std::find(table.columns.begin(), table.columns.end(), "seed");
+  return static_cast<std::size_t>(seed - table.columns.begin());
+}
+
+std::vector<std::string> possible_columns(const Study& study,
+                                          const std::vector<StudyPoint>& points) {
+  std::vector<std::string> columns = {"study", "sweep"};
+  for (const std::string& name : point_columns(points)) columns.push_back(name);
+  columns.insert(columns.end(), kCosts.begin(), kCosts.end());
+  if (!study.metrics.use.id.empty())
+    for (const char* name : {"inception_score", "frechet", "precision", "recall"})
+      columns.emplace_back(name);
+  for (const StudyPoint& point : points) {
+    for (const VerifierUse& verifier : point.config.verifiers) {
+      if (std::find(columns.begin(), columns.end(), verifier.name + "_mean") != columns.end())
+        continue;
+      columns.push_back(verifier.name + "_mean");
+      for (const char* quantile : kQuantileNames) columns.push_back(verifier.name + "_" + quantile);
+    }
+  }
+  return columns;
+}
+
+}  // namespace winnow
