@@ -86,10 +86,13 @@ std::string Assembly::no_gradient_because() const {
   if (!sampler_->can_vjp()) return fmt::format("{} has no vjp", sampler_->id());
   if (selection_->pooled())
     return "selection.rule ranks within a pool, and ranks have no gradient; take \"weighted-sum\"";
-  for (std::size_t v = 0; v < scorer_->size(); ++v)
-    if (const Verifier& verifier = scorer_->verifier(v);
-        scorer_->selects(v) && !verifier.has_grad())
-      return fmt::format("{} has no grad", verifier.id());
+  for (std::size_t v = 0; v < scorer_->size(); ++v) {
+    const Verifier& verifier = scorer_->verifier(v);
+    if (!scorer_->selects(v)) continue;
+    if (!verifier.has_grad()) return fmt::format("{} has no grad", verifier.id());
+    if (verifier.wants_previews())
+      return fmt::format("{} looks at previews, which gradients do not go through", verifier.id());
+  }
   return "";
 }
 

@@ -113,16 +113,16 @@ bool Engine::loop() {
     }
     judge_parked();
     admit();
-    while (!ready_.empty() && walker_.in_flight() < in_flight) {
-      const std::unique_ptr<Job> job = std::move(ready_.front());
-      ready_.pop_front();
+    while (walker_.in_flight() < in_flight) {
+      const std::unique_ptr<Job> job = next_job();
+      if (!job) break;
       start(*job);
     }
     if (walker_.in_flight() > 0) {
       const SampleBatch batch = walker_.advance(finished);
       take(batch, finished);
       finished.clear();
-    } else if (ready_.empty() && turns_.empty()) {
+    } else if (turns_.empty()) {
       if (next_task_ == specs_.size() && live_.empty()) break;
       if (next_task_ == specs_.size())
         throw Error(Exit::kInternal, "the engine has live tasks but nothing to do");
@@ -132,6 +132,19 @@ bool Engine::loop() {
   }
   commit_if_due(true);
   return true;
+}
+
+// While samples of tasks whose turn has not come fill their share of memory, only the task in turn
+// goes on.
+std::unique_ptr<Engine::Job> Engine::next_job() {
+  const bool all = !set_level_ || parked_bytes_ < settings_.cache_bytes;
+  const auto next = all ? ready_.begin() : std::ranges::find_if(ready_, [&](const auto& job) {
+    return in_turn(*job->live->task);
+  });
+  if (next == ready_.end()) return nullptr;
+  std::unique_ptr<Job> job = std::move(*next);
+  ready_.erase(next);
+  return job;
 }
 
 // New tasks as long as those that run do not fill the batches.
@@ -310,6 +323,8 @@ void Engine::start(Job& job) {
   if (job.purpose == Purpose::kFinal) {
     aim_at_final(*walk, c, job.live->plan);
     if (job.live->plan.mode != FinalMode::kAsItIs) want_previews(*walk, frame_);
+    if (job.live->plan.mode == FinalMode::kComplete && c.previewed && !walk->latent.has_eval)
+      recomputed_nfe_ += frame_.sampler.info(c.profile).preview_credit;
     walker_.add(std::move(walk));
     return;
   }

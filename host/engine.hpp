@@ -96,6 +96,7 @@ class Engine {
   struct Parked;  // results of a task whose turn has not come
 
   bool loop();
+  std::unique_ptr<Job> next_job();  // null: none may start
   void admit();
   void advance(Live& live);
   void ask(Live& live);
@@ -129,7 +130,7 @@ class Engine {
   void restore_gradients(Live& live, const Asked& asked);
 
   // Set-level verifiers (engine_sets.cpp): tasks are judged one after the other.
-  bool in_turn(const Task& task) const { return !set_level_ || task.index() == tasks_done_; }
+  bool in_turn(const Task& task) const { return !set_level_ || task.index() == turn_; }
   void park(const SampleBatch& batch, std::vector<std::unique_ptr<Walk>>& finished);
   void judge_parked();
   void accept_again(std::uint64_t index, const nlohmann::ordered_json& entry);
@@ -174,6 +175,8 @@ class Engine {
   std::uint64_t parked_bytes_ = 0;
   std::uint64_t pending_bytes_ = 0;  // records that are not committed
   std::uint64_t next_task_ = 0, tasks_done_ = 0;
+  std::uint64_t turn_ =
+      0;  // the first task that is not finished; those that fail may be later ones
   std::vector<nlohmann::ordered_json> entries_;
   Ledger ledger_;
   double recomputed_nfe_ = 0, gradient_nfe_ = 0;

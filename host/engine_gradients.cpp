@@ -13,7 +13,7 @@ namespace {
 std::uint64_t consumed_noise(const Candidate& c, Purpose purpose, const FinalPlan& plan) {
   if (purpose == Purpose::kGradient) return 0;
   if (purpose == Purpose::kFinal) return plan.mode == FinalMode::kRegenerate ? plan.noise : 0;
-  return c.op == WN_CAND_CONTINUE ? 0 : c.noise;
+  return c.initial_noise();
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ bool Engine::wait_for_gradient(std::unique_ptr<Job>& job) {
       consumed_noise(task.candidate(job->id), job->purpose, job->live->plan);
   if (!noise) return false;
   while (const std::uint64_t missing = task.noises().missing(noise)) {
-    const std::uint64_t source = task.original(task.noises().at(missing).candidate);
+    const std::uint64_t source = task.noises().at(missing).candidate;
     const LatentKey key{task.index(), source};
     if (const LatentPtr known = directions_.get(key)) {
       make_noise(task, missing, known->values);
@@ -79,6 +79,7 @@ void Engine::take_gradients(const SampleBatch& batch) {
   differentiate(frame_.sampler, paths, d_samples, settings_.batch, settings_.deterministic);
   for (std::size_t i = 0; i < paths.size(); ++i) {
     walks[i]->failure = paths[i].failure;
+    if (!exhibits[i].failure.empty()) continue;  // its path was not differentiated
     walks[i]->latent.values = std::move(paths[i].direction);
     const Candidate& c = walks[i]->task->candidate(walks[i]->id);
     const SamplerInfo& info = frame_.sampler.info(c.profile);
@@ -94,7 +95,8 @@ void Engine::gradient_over(Live& live, Walk& walk) {
   GradientWait wait = std::move(gradient_waits_.at(key));
   gradient_waits_.erase(key);
   if (walk.failure.empty()) {
-    for (std::uint64_t noise : wait.noises) make_noise(task, noise, walk.latent.values);
+    for (std::uint64_t noise : wait.noises)  // a recorded pool may have had it in the meantime
+      if (task.noises().missing(noise)) make_noise(task, noise, walk.latent.values);
     directions_.put(key, std::make_shared<const Latent>(Latent{std::move(walk.latent.values), {}}));
     for (auto& job : wait.jobs) get_ready(std::move(job));
     return;

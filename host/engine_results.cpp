@@ -48,10 +48,11 @@ Exhibit Engine::exhibit_of(const Walk& walk, std::size_t row) const {
   const bool final = walk.purpose == Purpose::kFinal;
   const bool known = final && live_.at(walk.task->index())->plan.mode == FinalMode::kAsItIs;
   if (known) e.scores = c.scores;
+  e.scores.resize(scorer_.size());  // a candidate that was never scored has none
   for (std::size_t v = 0; v < scorer_.size(); ++v) {
     bool asked = true;
     if (known)
-      asked = e.scores[v].empty();
+      asked = e.scores[v].empty() && !(c.scored && scorer_.verifier(v).wants_previews());
     else if (!final)
       asked = looks_at(c, v);
     e.asked.push_back(asked);
@@ -172,13 +173,12 @@ void Engine::fail_candidate(Live& live, std::uint64_t id, const std::string& why
 }
 
 void Engine::wake(const LatentKey& key, const LatentPtr& latent) {
-  const auto found = waiting_.find(key);
-  if (found == waiting_.end()) return;
-  for (auto& job : found->second) {
+  auto found = waiting_.extract(key);
+  if (found.empty()) return;
+  for (auto& job : found.mapped()) {
     job->base = latent;
-    ready_.push_back(std::move(job));
+    get_ready(std::move(job));
   }
-  waiting_.erase(found);
 }
 
 void Engine::begin_final(Live& live) {
@@ -202,7 +202,7 @@ void Engine::final_over(Live& live, Walk& walk, ScoreTable scores) {
     entry["error"] = "the final generation failed: " + walk.failure;
     return close(live, std::move(entry));
   }
-  if (live.plan.mode != FinalMode::kAsItIs) {
+  if (live.plan.mode != FinalMode::kAsItIs || !task.candidate(walk.id).scored) {
     ++live.ledger.decoded;
     count_scores(live, scores);
   } else if (!settings_.keep_all) {
@@ -262,6 +262,7 @@ void Engine::settle(std::uint64_t index, Json entry, const Ledger& ledger) {
     ++gain_tasks_;
   }
   entries_[index] = std::move(entry);
+  while (turn_ < entries_.size() && !entries_[turn_].is_null()) ++turn_;
 }
 
 void Engine::count_scores(Live& live, const ScoreTable& scores) {

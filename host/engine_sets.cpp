@@ -18,17 +18,17 @@ void Engine::park(const SampleBatch& batch, std::vector<std::unique_ptr<Walk>>& 
     if (walk->failure.empty()) {
       const auto sample = batch.samples->item(static_cast<std::size_t>(row - batch.walks.begin()));
       parked.sample.assign(sample.begin(), sample.end());
-      parked_bytes_ += sample.size_bytes();
     }
     const std::uint64_t task = walk->task->index();
     parked.walk = std::move(walk);
+    parked_bytes_ += parked.bytes();
     parked_[task].push_back(std::move(parked));
   }
   std::erase(finished, nullptr);
 }
 
 void Engine::judge_parked() {
-  while (!parked_.empty() && parked_.begin()->first == tasks_done_) {
+  while (!parked_.empty() && parked_.begin()->first == turn_) {
     std::vector<Parked> waiting = std::move(parked_.begin()->second);
     parked_.erase(parked_.begin());
     for (std::size_t begin = 0; begin < waiting.size(); begin += settings_.batch) {
@@ -39,7 +39,7 @@ void Engine::judge_parked() {
       for (std::size_t i = 0; i < n; ++i) {
         Parked& parked = waiting[begin + i];
         std::ranges::copy(parked.sample, samples.item(i).begin());
-        parked_bytes_ -= parked.sample.size() * sizeof(float);
+        parked_bytes_ -= parked.bytes();
         batch.walks.push_back(parked.walk.get());
       }
       judge(batch);

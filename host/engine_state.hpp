@@ -43,6 +43,12 @@ struct Engine::GradientWait {
 struct Engine::Parked {
   std::unique_ptr<Walk> walk;
   std::vector<float> sample;  // empty: the walk failed
+
+  std::uint64_t bytes() const {
+    std::uint64_t floats = sample.size();
+    for (const auto& preview : walk->previews) floats += preview.size();
+    return floats * sizeof(float) + walk->latent.bytes();
+  }
 };
 
 }  // namespace winnow

@@ -87,9 +87,9 @@ void copy_tensor(const wn_noise_recipe& r, std::uint64_t elements, Noise& noise)
 
 }  // namespace
 
-const Noise& NoiseGraph::push(const wn_noise_recipe& r, std::uint64_t source) {
+const Noise& NoiseGraph::push(const wn_noise_recipe& r, const Source& source) {
   if (r.id <= last_id_) refuse(r.id, fmt::format("ids must grow, the last one was {}", last_id_));
-  if (r.op > WN_NOISE_SPLICE || (r.op == WN_NOISE_GRADIENT && !source))
+  if (r.op > WN_NOISE_SPLICE || (r.op == WN_NOISE_GRADIENT && !source.noise))
     refuse(r.id, fmt::format("unknown operation {}", r.op));
   check_numbers(r);
   Node node;
@@ -99,8 +99,8 @@ const Noise& NoiseGraph::push(const wn_noise_recipe& r, std::uint64_t source) {
   node.noise.s = r.s;
   copy_parents(r, node.noise);
   if (r.op == WN_NOISE_GRADIENT) {
-    node.noise.candidate = r.candidate;
-    node.noise.parents = {source};
+    node.noise.candidate = source.candidate;
+    node.noise.parents = {source.noise};
     has_gradients_ = true;
   }
   if (r.op == WN_NOISE_TENSOR) copy_tensor(r, elements_, node.noise);
@@ -173,12 +173,13 @@ void NoiseGraph::retain(std::uint64_t id) {
   node.was_used = true;
 }
 
-void NoiseGraph::release(std::uint64_t id) {
+std::vector<std::uint64_t> NoiseGraph::release(std::uint64_t id) {
   --nodes_.at(id).users;
-  drop_if_unneeded(id);
+  return drop_if_unneeded(id);
 }
 
-void NoiseGraph::drop_if_unneeded(std::uint64_t id) {
+std::vector<std::uint64_t> NoiseGraph::drop_if_unneeded(std::uint64_t id) {
+  std::vector<std::uint64_t> sources;
   std::vector<std::uint64_t> open{id};
   while (!open.empty()) {
     const auto found = nodes_.find(open.back());
@@ -187,6 +188,7 @@ void NoiseGraph::drop_if_unneeded(std::uint64_t id) {
     const Node& node = found->second;
     if (!node.was_used || node.users || node.children) continue;
     const std::vector<std::uint64_t> parents = node.noise.parents;
+    if (node.noise.op == WN_NOISE_GRADIENT) sources.push_back(node.noise.candidate);
     pivots_.erase(found->first);
     nodes_.erase(found);
     for (std::uint64_t parent : parents) {
@@ -194,6 +196,7 @@ void NoiseGraph::drop_if_unneeded(std::uint64_t id) {
       open.push_back(parent);
     }
   }
+  return sources;
 }
 
 NoiseGraph::Values NoiseGraph::make(const Noise& noise, std::uint32_t position,

@@ -34,15 +34,21 @@ class NoiseGraph {
 
   // Checks and copies. Throws Error(Exit::kPlugin): id not growing, unknown parent, bad numbers,
   // unknown operation.
-  // `source`: for GRADIENT, the noise of its candidate, which becomes its parent.
-  const Noise& push(const wn_noise_recipe& recipe, std::uint64_t source = 0);
+  // For GRADIENT: its candidate (that of the recipe may stand for another one), and the
+  // candidate's noise, which becomes its parent.
+  struct Source {
+    std::uint64_t candidate = 0, noise = 0;
+  };
+  const Noise& push(const wn_noise_recipe& recipe, const Source& source);
+  const Noise& push(const wn_noise_recipe& recipe) { return push(recipe, {}); }
   bool has(std::uint64_t id) const { return nodes_.contains(id); }
   const Noise& at(std::uint64_t id) const { return nodes_.at(id).noise; }
 
   // A candidate began to use a noise, or was forgotten. A noise goes when it was used, has no user
-  // left and no noise was made of it that is still there.
+  // left and no noise was made of it that is still there. release() returns the candidates of the
+  // GRADIENT noises that went.
   void retain(std::uint64_t id);
-  void release(std::uint64_t id);
+  std::vector<std::uint64_t> release(std::uint64_t id);
   std::size_t size() const { return nodes_.size(); }
 
   // GRADIENT is made outside. undrawn(): those that no candidate has drawn on yet, directly or
@@ -68,7 +74,7 @@ class NoiseGraph {
   using Values = std::vector<float>;
   using Memo = std::unordered_map<std::uint64_t, std::shared_ptr<const Values>>;
   Values make(const Noise& noise, std::uint32_t position, const Memo& known) const;
-  void drop_if_unneeded(std::uint64_t id);
+  std::vector<std::uint64_t> drop_if_unneeded(std::uint64_t id);
 
   std::uint64_t elements_;
   std::uint64_t last_id_ = 0;

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "host/preview_plan.hpp"
 #include "host/walker.hpp"
 
 namespace winnow {
@@ -86,7 +87,9 @@ Pretended bound(const RunConfig& config, Assembly& assembly, Pretended pretended
       budget.candidates ? *budget.candidates : static_cast<std::uint64_t>(ledger.search_nfe);
   ledger.decoded = pretended.samples_at_zero = ledger.candidates;
   ledger.previews = 0;
-  ledger.final_nfe = total_nfe(assembly.sampler().info(WN_PROFILE_FINAL));
+  const Frame& frame = assembly.frame();
+  ledger.final_nfe = leg_price(*frame.legs.get(WN_PROFILE_FINAL, 1.0, 0.0, 0.0, 0),
+                               frame.preview_times, frame.sampler.info(WN_PROFILE_FINAL), false);
   pretended.mode = FinalMode::kRegenerate;
   pretended.has_first = true;
   return pretended;

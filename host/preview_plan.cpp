@@ -18,13 +18,19 @@ std::vector<std::size_t> preview_steps(const Leg& leg, std::span<const double> w
   return steps;
 }
 
-double preview_price(const Leg& leg, std::span<const double> wanted, const SamplerInfo& info,
-                     bool start_evaluated) {
-  const std::vector<std::size_t> steps = preview_steps(leg, wanted);
-  double total = 0;
-  for (const std::size_t step : std::set<std::size_t>(steps.begin(), steps.end())) {
-    if (step == 0 && start_evaluated) continue;  // nothing is evaluated, and the step saves no more
-    total += info.preview_nfe - std::min(info.preview_credit, leg.nfe[step]);
+double preview_price(const SamplerInfo& info, bool evaluated) {
+  return info.preview_nfe - (evaluated ? std::min(info.preview_credit, info.preview_nfe) : 0);
+}
+
+double leg_price(const Leg& leg, std::span<const double> wanted, const SamplerInfo& info,
+                 bool start_evaluated) {
+  const std::vector<std::size_t> looks = preview_steps(leg, wanted);
+  double total = start_evaluated ? -std::min(info.preview_credit, leg.nfe.front()) : 0;
+  for (const double nfe : leg.nfe) total += nfe;
+  for (const std::size_t step : std::set<std::size_t>(looks.begin(), looks.end())) {
+    const bool evaluated = step == 0 && start_evaluated;
+    total += preview_price(info, evaluated);
+    if (!evaluated) total -= std::min(info.preview_credit, leg.nfe[step]);
   }
   return total;
 }

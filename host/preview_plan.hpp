@@ -14,9 +14,12 @@ namespace winnow {
 // times where steps begin, of two equally near ones the noisier.
 std::vector<std::size_t> preview_steps(const Leg& leg, std::span<const double> wanted);
 
-// NFE of these previews on top of the leg: each is a fresh evaluation, which saves the next step
-// its own. `start_evaluated`: the leg's first latent carries its evaluation already.
-double preview_price(const Leg& leg, std::span<const double> wanted, const SamplerInfo& info,
-                     bool start_evaluated);
+// NFE of one preview. `evaluated`: the latent carries its evaluation already.
+double preview_price(const SamplerInfo& info, bool evaluated);
+
+// NFE of a leg with these previews on its way, each of which saves the step after it
+// `preview_credit`. `start_evaluated`: the leg's first latent carries its evaluation already.
+double leg_price(const Leg& leg, std::span<const double> wanted, const SamplerInfo& info,
+                 bool start_evaluated);
 
 }  // namespace winnow

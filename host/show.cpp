@@ -160,6 +160,8 @@ Shown show_candidate(const RunConfig& config, const Registry& registry, const fs
   candidate = replay.task().original(candidate);
   if (!done.contains(candidate))
     throw Error(Exit::kUsage, fmt::format("candidate {} has no result yet", candidate));
+  if (const std::string& why = done[candidate].error; !why.empty())
+    throw Error(Exit::kUsage, fmt::format("candidate {} failed: {}", candidate, why));
   if (!replay.task().candidate(candidate).scored)
     throw Error(Exit::kUsage, fmt::format("candidate {} was never scored, so it has no sample to "
                                           "compare",

@@ -230,8 +230,7 @@ std::optional<FinalPlan> Task::final_plan() {
   if (c->stop_time > 0) {
     plan.mode = FinalMode::kComplete;
     const LegPtr leg = frame_.legs.get(c->profile, c->stop_time, 0.0, 0.0, 0);
-    plan.nfe = leg->total() + preview_price(*leg, frame_.preview_times,
-                                            frame_.sampler.info(c->profile), c->previewed);
+    plan.nfe = leg_price(*leg, frame_.preview_times, frame_.sampler.info(c->profile), c->previewed);
     return plan;
   }
   if (!frame_.profiles_differ) return plan;
@@ -249,8 +248,7 @@ std::optional<FinalPlan> Task::final_plan() {
   plan.noise = c->noise;
   plan.stochasticity = c->stochasticity;
   const LegPtr leg = frame_.legs.get(WN_PROFILE_FINAL, 1.0, 0.0, c->stochasticity, 0);
-  plan.nfe = leg->total() + preview_price(*leg, frame_.preview_times,
-                                          frame_.sampler.info(WN_PROFILE_FINAL), false);
+  plan.nfe = leg_price(*leg, frame_.preview_times, frame_.sampler.info(WN_PROFILE_FINAL), false);
   return plan;
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -54,7 +55,7 @@ struct Candidate {  // a host copy of wn_candidate, and what became of it
   bool previewed = false;      // its latent was evaluated when it stopped
   bool gradient_paid = false;  // the backward pass through its path was charged
   CandidateState state = CandidateState::kOpen;
-  std::uint32_t children = 0;  // candidates that start from it and are still there
+  std::uint32_t children = 0;  // candidates and gradient noises made of it that are still there
   std::uint32_t first_position = 1, last_position = 0;  // that its steps arrive at
   std::uint64_t pool = 0;
   double start_time = 1;
@@ -63,6 +64,9 @@ struct Candidate {  // a host copy of wn_candidate, and what became of it
   ScoreTable scores;        // once done and scored
   Heads heads;              // head 0 of the selecting verifiers
   std::string failure;
+
+  // The noise that it draws on at position 0; 0: none.
+  std::uint64_t initial_noise() const { return op == WN_CAND_CONTINUE ? 0 : noise; }
 };
 
 // What an ask brought, for the journal.
@@ -156,7 +160,8 @@ class Task final : public ProposalSink {
   void place(Candidate& c, const Candidate* parent) const;
   double price(const Candidate& c, const Candidate* parent) const;
   const Candidate& gradient_source(std::uint64_t noise, std::uint64_t candidate) const;
-  double backward_price(const Candidate& c) const;
+  std::set<std::uint64_t> unpaid_gradients(std::uint64_t noise) const;
+  double backward_price(const std::set<std::uint64_t>& sources) const;
   void pay_backward(const Candidate& c);
   wn_status rescore(Candidate c, const Candidate& parent);
   void drop_if_unneeded(std::uint64_t id);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <utility>
 
 #include "host/preview_plan.hpp"
@@ -29,12 +28,15 @@ std::uint32_t arrival_index(const std::vector<double>& times, double from) {
 }  // namespace
 
 wn_status Task::noise(const wn_noise_recipe& recipe) {
-  std::uint64_t source = 0;
+  NoiseGraph::Source source;
   if (recipe.op == WN_NOISE_GRADIENT) {
     if (!frame_.gradients) return WN_E_UNIMPLEMENTED;
-    source = gradient_source(recipe.id, recipe.candidate).noise;
+    const Candidate& c = gradient_source(recipe.id, recipe.candidate);
+    source = {c.id, c.noise};
   }
   asked_.noises.push_back(noises_.push(recipe, source).id);
+  // Its path must not go, forgotten or not, before the gradient through it was made.
+  if (source.candidate) ++candidates_.at(source.candidate).children;
   return WN_OK;
 }
 
@@ -56,16 +58,21 @@ const Candidate& Task::gradient_source(std::uint64_t noise, std::uint64_t candid
   return c;
 }
 
-// NFE of the backward passes that nobody has paid for yet.
-double Task::backward_price(const Candidate& c) const {
-  double total = 0;
-  if (!c.own_noise) return total;
+// Sources of the gradients that nobody has paid for yet.
+std::set<std::uint64_t> Task::unpaid_gradients(std::uint64_t noise) const {
   std::set<std::uint64_t> sources;
-  for (std::uint64_t noise : noises_.undrawn(c.noise))
-    sources.insert(gradient_source(noise, noises_.at(noise).candidate).id);
+  if (!noise) return sources;
+  for (std::uint64_t id : noises_.undrawn(noise))
+    if (const std::uint64_t source = noises_.at(id).candidate;
+        !candidates_.at(source).gradient_paid)
+      sources.insert(source);
+  return sources;
+}
+
+double Task::backward_price(const std::set<std::uint64_t>& sources) const {
+  double total = 0;
   for (std::uint64_t id : sources) {
     const Candidate& source = candidates_.at(id);
-    if (source.gradient_paid) continue;
     const LegPtr path = frame_.legs.get(source.profile, 1.0, 0.0, source.stochasticity, 0);
     total += frame_.sampler.info(source.profile).backward_nfe * path->total();
   }
@@ -74,9 +81,9 @@ double Task::backward_price(const Candidate& c) const {
 
 // It stays paid when the candidate fails through its parent: others may draw on the gradient.
 void Task::pay_backward(const Candidate& c) {
-  if (!c.own_noise) return;
-  for (std::uint64_t noise : noises_.undrawn(c.noise))
-    candidates_.at(original(noises_.at(noise).candidate)).gradient_paid = true;
+  if (!c.initial_noise()) return;
+  for (std::uint64_t source : unpaid_gradients(c.noise))
+    candidates_.at(source).gradient_paid = true;
   noises_.draw(c.noise);
   spent_nfe_ += c.backward_nfe;
   backward_nfe_ += c.backward_nfe;
@@ -173,17 +180,13 @@ void Task::place(Candidate& c, const Candidate* parent) const {
 double Task::price(const Candidate& c, const Candidate* parent) const {
   if (c.op == WN_CAND_RESCORE) return 0;
   const SamplerInfo& info = frame_.sampler.info(c.profile);
-  double total = 0;
-  if (c.stop_time < c.start_time) {
-    const LegPtr leg =
-        frame_.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps);
-    total += leg->total();
-    const bool evaluated = c.op == WN_CAND_CONTINUE && parent->previewed;
-    if (c.scored) total += preview_price(*leg, frame_.preview_times, info, evaluated);
-  }
-  if (c.previewed) total += info.preview_nfe;
-  if (c.op == WN_CAND_CONTINUE && parent->previewed) total -= info.preview_credit;
-  return std::max(0.0, total);
+  const bool evaluated = c.op == WN_CAND_CONTINUE && parent->previewed;
+  if (c.stop_time == c.start_time) return c.previewed ? preview_price(info, evaluated) : 0;
+  const LegPtr leg =
+      frame_.legs.get(c.profile, c.start_time, c.stop_time, c.stochasticity, c.leg_steps);
+  const std::span<const double> looks =
+      c.scored ? std::span<const double>(frame_.preview_times) : std::span<const double>{};
+  return leg_price(*leg, looks, info, evaluated) + (c.previewed ? preview_price(info, false) : 0);
 }
 
 wn_status Task::candidate(const wn_candidate& recipe) {
@@ -204,7 +207,7 @@ wn_status Task::candidate(const wn_candidate& recipe) {
       /*quote=*/false);
   if (c.op == WN_CAND_RESCORE) return rescore(std::move(c), *parent);
   c.nfe = price(c, parent);
-  c.backward_nfe = backward_price(c);
+  c.backward_nfe = backward_price(unpaid_gradients(c.initial_noise()));
   if (asked_.time_up_after < 0 && expired_(asked_.candidates.size()))
     asked_.time_up_after = static_cast<std::int64_t>(asked_.candidates.size());
   const Budget& budget = frame_.budget;
@@ -259,6 +262,7 @@ wn_status Task::rescore(Candidate c, const Candidate& parent) {
 
 double Task::cost(std::span<const wn_candidate* const> recipes) {
   std::unordered_map<std::uint64_t, Candidate> provisional;
+  std::set<std::uint64_t> gradients;
   double total = 0;
   for (const wn_candidate* recipe : recipes) {
     const Candidate* parent = nullptr;
@@ -275,9 +279,10 @@ double Task::cost(std::span<const wn_candidate* const> recipes) {
         },
         /*quote=*/true);
     total += price(c, parent);
+    if (noises_.has(c.initial_noise())) gradients.merge(unpaid_gradients(c.initial_noise()));
     provisional[c.id] = std::move(c);
   }
-  return total;
+  return total + backward_price(gradients);
 }
 
 double Task::left() { return problem_.budget_nfe - spent_nfe_; }
@@ -300,17 +305,22 @@ void Task::forget(std::span<const std::uint64_t> ids) {
 }
 
 void Task::drop_if_unneeded(std::uint64_t id) {
-  while (id) {
-    const auto found = candidates_.find(id);
-    if (found == candidates_.end()) return;
+  std::vector<std::uint64_t> open{id};
+  while (!open.empty()) {
+    const auto found = candidates_.find(open.back());
+    open.pop_back();
+    if (found == candidates_.end()) continue;
     const Candidate& c = found->second;
-    if (!c.forgotten || c.children || all_heads_.contains(id)) return;
-    if (on_forget) on_forget(id);
-    const std::uint64_t parent = c.parent;
-    if (c.noise) noises_.release(c.noise);
+    if (!c.forgotten || c.children || all_heads_.contains(c.id)) continue;
+    if (on_forget) on_forget(c.id);
+    std::vector<std::uint64_t> made_of;
+    if (c.noise) made_of = noises_.release(c.noise);
+    if (c.parent) made_of.push_back(c.parent);
     candidates_.erase(found);
-    if (parent) --candidates_.at(parent).children;
-    id = parent;
+    for (std::uint64_t source : made_of) {
+      --candidates_.at(source).children;
+      open.push_back(source);
+    }
   }
 }
 

@@ -24,6 +24,9 @@ const std::map<std::string, Overrides>& searches() {
       {"first_order",
        {"search={plugin=\"winnow.first_order\", chains=2}",
         "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"}},
+      {"every_gradient",
+       {"search={plugin=\"winnow.toy.every_gradient\"}",
+        "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]", "budget.nfe=320"}},
       {"previews",
        {"search={plugin=\"winnow.toy.every_operation\"}",
         "verifier=[{plugin=\"winnow.toy.preview_pixel\", time=0.3}, "
@@ -55,7 +58,8 @@ TEST_CASE("recipes, scores and samples are the same for every batch size and cac
   for (const auto& [name, search] : searches()) {
     for (const std::string rule : {"single", "mean-rank"}) {
       INFO(name << ", " << rule);
-      if (name == "first_order" && rule == "mean-rank") continue;  // ranks have no gradient
+      const bool gradients = name == "first_order" || name == "every_gradient";
+      if (gradients && rule == "mean-rank") continue;  // ranks have none
       ToyRun toy;
       toy.text += "[selection]\nrule = \"" + rule + "\"\n";
       const Overrides base = with(search, {"sampler.poison=0.1"});  // some candidates fail
@@ -91,7 +95,7 @@ TEST_CASE("the budget is never passed, and the ledger counts every step once", "
     ToyRun toy;
     const auto outcome = toy.run("run", with(search, {"execution.cache=0"}));
     const double spent = outcome.summary["ledger"]["search_nfe"];
-    CHECK(spent <= 160 * 6);
+    CHECK(spent <= (name == "every_gradient" ? 320 : 160) * 6);
     if (name == "zero_order") CHECK(spent > 0.8 * 160 * 6);
     if (name == "random") CHECK(spent == 160 * 6);
   }
@@ -197,6 +201,54 @@ TEST_CASE("a failed candidate is paid for, reported, and does not stop the searc
   CHECK(all.summary["tasks"][0]["error"] == "every candidate failed");
 }
 
+TEST_CASE("what is walked is what was priced, whatever a preview costs and saves", "[engine]") {
+  // A budget of 5 ends where only a preview is there, which the final generation completes.
+  const std::vector<std::pair<std::string, int>> runs{{"every_operation", 160},
+                                                      {"every_operation", 5},
+                                                      {"previews", 160},
+                                                      {"paths", 160},
+                                                      {"first_order", 160}};
+  for (const auto& [name, budget] : runs) {
+    for (const auto& [nfe, credit] : std::map<int, int>{{0, 0}, {1, 0}, {2, 1}, {3, 2}}) {
+      CAPTURE(name, budget, nfe, credit);
+      ToyRun toy;
+      const auto outcome = toy.run(
+          "run", with(searches().at(name), {fmt::format("sampler.preview_nfe={}.0", nfe),
+                                            fmt::format("sampler.preview_credit={}.0", credit),
+                                            fmt::format("budget.nfe={}", budget),
+                                            std::string("sampler.search_steps=4")}));
+      REQUIRE(outcome.exit == Exit::kDone);
+      if (budget == 5) CHECK(outcome.summary["tasks"][0]["best"]["made"] == "completed");
+      double walked = 0;
+      std::string notice;
+      read_journal(
+          journal_path(toy.folder / "run"),
+          [&](std::string_view payload) {
+            const auto record = nlohmann::json::parse(payload);
+            if (record["k"] == "clock") walked = record["nfe"];
+          },
+          &notice);
+      const auto& ledger = outcome.summary["ledger"];
+      const double again = ledger["backward_nfe"].get<double>() / 2;  // vjp's own forward pass
+      CHECK(walked ==
+            ledger["search_nfe"].get<double>() + ledger["final_nfe"].get<double>() + again);
+      CHECK(outcome.effort["recomputed_nfe"] == again);
+    }
+  }
+}
+
+TEST_CASE("a sample that was never scored can be the answer, and is judged then", "[engine]") {
+  ToyRun toy;
+  toy.text += "[[verifier]]\nplugin = \"winnow.toy.first_pixel\"\nrole = \"report\"\n";
+  const auto outcome = toy.run("run", {"search={plugin=\"winnow.toy.never_scores\"}"});
+  CHECK(outcome.exit == Exit::kDone);
+  for (const auto& task : outcome.summary["tasks"]) {
+    CHECK(task["scores"].contains("brightness"));
+    CHECK(task["scores"].contains("first_pixel"));
+  }
+  CHECK(outcome.summary["ledger"]["verifier_calls"]["brightness"] == 6);
+}
+
 TEST_CASE("a score that is not a number fails its candidate with the verifier's name", "[engine]") {
   ToyRun toy;
   const auto outcome =
@@ -274,7 +326,7 @@ TEST_CASE("any candidate can be shown again with the same hash", "[engine]") {
 
 TEST_CASE("a run with failing candidates goes on from any record to the identical result",
           "[engine]") {
-  for (const std::string name : {"random", "paths", "every_operation", "first_order", "sets"}) {
+  for (const std::string name : {"random", "paths", "every_operation", "every_gradient", "sets"}) {
     INFO(name);
     ToyRun toy;
     const Overrides failing = with(searches().at(name), {"sampler.poison=0.3", "tasks.repeat=1"});

@@ -84,3 +84,46 @@ TEST_CASE("a search that follows gradients is refused where there are none, with
                     Catch::Contains("winnow.toy.sampler draws noise on the way"));
   CHECK_FALSE(std::filesystem::exists(toy.folder / "a"));
 }
+
+TEST_CASE("a candidate whose gradient is still to be made may be forgotten", "[gradient]") {
+  ToyRun toy;
+  const auto outcome =
+      toy.run("run", {"search={plugin=\"winnow.toy.forgetful\"}", "budget.nfe=4880",
+                      "tasks.classes=[3]", "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"});
+  CHECK(outcome.exit == Exit::kDone);
+  CHECK(outcome.summary["ledger"]["backward_nfe"] == 2 * 2 * 16);
+  CHECK(outcome.summary["ledger"]["failed_candidates"] == 0);
+}
+
+TEST_CASE("a continued candidate draws on no noise at the start, so it pays for no gradient",
+          "[gradient]") {
+  ToyRun toy;
+  const auto outcome =
+      toy.run("run", {"search={plugin=\"winnow.toy.every_gradient\"}",
+                      "budget.nfe=150",  // one turn of the loop: of five gradients one is never used
+                      "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"});
+  std::size_t gradients = 0;
+  for (const std::string& record : logical_records(toy.folder / "run"))
+    gradients += nlohmann::json::parse(record)["k"] == "grad";
+  CHECK(outcome.summary["ledger"]["backward_nfe"] == 3 * 16 * 6);  // of from[0], from[1], climbed
+  CHECK(gradients == 4 * 6);                                       // two of them along one gradient
+}
+
+TEST_CASE("gradients that there are not are refused with what is wrong", "[gradient]") {
+  const auto sentence = [](const std::string& of, const std::string& poison) {
+    ToyRun toy;
+    try {
+      toy.run("run", {"search={plugin=\"winnow.toy.wrong_gradient\", of=\"" + of + "\"}",
+                      "verifier=[{plugin=\"winnow.toy.target\"}]", "sampler.poison=" + poison});
+    } catch (const Error& error) {
+      CHECK(error.exit() == Exit::kPlugin);
+      return std::string(error.what());
+    }
+    return std::string("nothing was refused");
+  };
+  CHECK_THAT(sentence("preview", "0.0"), Catch::Contains("winnow.toy.wrong_gradient") &&
+                                             Catch::Contains("candidate 1, which is not a START"));
+  CHECK_THAT(sentence("leg", "0.0"), Catch::Contains("candidate 2, which is not a START"));
+  CHECK_THAT(sentence("failed", "10.0"), Catch::Contains("candidate 3, which has not been told"));
+  CHECK_THAT(sentence("unknown", "0.0"), Catch::Contains("candidate 0, which is not there"));
+}

@@ -18,14 +18,24 @@ TEST_CASE("a preview is made at the time of the leg that is nearest, its end exc
 
 TEST_CASE("a preview costs its evaluation less what it saves the next step", "[previews]") {
   const Leg leg{{1.0, 0.5, 0.0}, {2, 1}};
-  const double wanted[] = {0.5, 0.45, 1.0};
+  const double wanted[] = {0.5, 0.45, 1.0};  // two places
   SamplerInfo info;
   info.preview_nfe = 1;
-  info.preview_credit = 0;
-  CHECK(preview_price(leg, wanted, info, false) == 2);  // two places
-  CHECK(preview_price(leg, wanted, info, true) == 1);
+  info.preview_credit = 0;  // nothing is kept
+  CHECK(leg_price(leg, {}, info, false) == 3);
+  CHECK(leg_price(leg, {}, info, true) == 3);
+  CHECK(leg_price(leg, wanted, info, false) == 3 + 2);
+  CHECK(leg_price(leg, wanted, info, true) == 3 + 2);
   info.preview_credit = 1;
-  CHECK(preview_price(leg, wanted, info, false) == 0);
+  CHECK(leg_price(leg, {}, info, true) == 3 - 1);
+  CHECK(leg_price(leg, wanted, info, false) == 3);
+  CHECK(leg_price(leg, wanted, info, true) == 3 - 1);
+  info.preview_nfe = 3;
+  info.preview_credit = 2;  // more than the last step costs
+  CHECK(leg_price(leg, wanted, info, false) == (3 + 0) + (3 + 0));
+  CHECK(leg_price(leg, wanted, info, true) == (1 + 0) + (3 + 0));
+  CHECK(preview_price(info, false) == 3);
+  CHECK(preview_price(info, true) == 1);
 }
 
 TEST_CASE("a verifier that wants a preview is shown it, and the search costs no more for it",

@@ -50,3 +50,34 @@ TEST_CASE("a resumed run that has lost a sample of its set says which", "[sets]"
   REQUIRE(std::filesystem::remove(lost));
   CHECK_THROWS_WITH(toy.run("run", {kBalance}), Catch::Contains("t00001-best.png"));
 }
+
+TEST_CASE("tasks that fail before their turn hold up no other, and change nothing", "[sets]") {
+  ToyRun toy;  // half of the tasks have a single candidate, which fails before it is decoded
+  const std::vector<std::string> failing{kBalance, "budget.candidates=1", "sampler.poison=0.7",
+                                         "tasks.repeat=8", "execution.batch=16"};
+  const auto many = toy.run("many", failing);
+  CHECK(many.exit == Exit::kCandidates);
+  std::size_t failed = 0;
+  for (const auto& task : many.summary["tasks"]) failed += task.contains("error");
+  CHECK(failed > 4);
+  CHECK(failed < 20);
+  std::vector<std::string> one_by_one = failing;
+  one_by_one.insert(one_by_one.end(), {"execution.batch=1", "execution.cache=0"});
+  CHECK(toy.run("one", one_by_one).summary == many.summary);
+  std::vector<std::string> tight = failing;
+  tight.push_back("execution.cache=2000");  // room for a few samples of other tasks
+  CHECK(toy.run("tight", tight).summary == many.summary);
+  int parts = 0;
+  RunOutcome last;
+  do {
+    std::atomic<wn_status> stop{WN_OK};
+    int turns = 0;
+    last = toy.run("parts", failing, &stop, [&](const Progress&) {
+      if (++turns == 3 * (parts + 1)) stop = WN_E_CANCELLED;
+    });
+    ++parts;
+    REQUIRE(parts < 100);
+  } while (last.exit == Exit::kCheckpointed);
+  CHECK(parts > 2);
+  CHECK(last.summary == many.summary);
+}

@@ -17,7 +17,7 @@ namespace {
 
 struct Settings {
   std::int64_t size = 4, steps = 8, search_steps = 0, batch = 16;
-  double eta = 0, poison = 0;
+  double eta = 0, poison = 0, preview_nfe = 1, preview_credit = 1;
   bool mixed_times = true;
 };
 
@@ -28,7 +28,9 @@ class ToyModel {
         eta_(settings.eta),
         mixed_(settings.mixed_times),
         batch_(settings.batch),
-        poison_(settings.poison) {
+        poison_(settings.poison),
+        preview_nfe_(settings.preview_nfe),
+        preview_credit_(settings.preview_credit) {
     times_[0] = even(1.0, 0.0, settings.steps);
     times_[1] = even(1.0, 0.0, settings.search_steps ? settings.search_steps : settings.steps);
     scale_[0].assign(times_[0].size() - 1, 1.0);
@@ -50,8 +52,8 @@ class ToyModel {
     out.carry_elems = static_cast<std::uint64_t>(size_ * size_);  // the last prediction
     out.times = times_[profile].data();
     out.noise_scale = scale_[profile].data();
-    out.preview_nfe = 1;
-    out.preview_credit = 1;
+    out.preview_nfe = preview_nfe_;
+    out.preview_credit = preview_credit_;
     out.backward_nfe = 2;
     out.vjp_forward_nfe = 1;
     out.network_passes = 2;  // as with guidance: never to be mixed up with NFE
@@ -152,7 +154,7 @@ class ToyModel {
   double eta_;
   bool mixed_;
   std::int64_t batch_;
-  double poison_;
+  double poison_, preview_nfe_, preview_credit_;
   std::vector<double> times_[2], scale_[2];
 };
 
@@ -168,6 +170,8 @@ class ToySampler : public ToyModel {
                   .batch = options.i64("batch"),
                   .eta = options.f64("eta"),
                   .poison = options.f64("poison"),
+                  .preview_nfe = options.f64("preview_nfe"),
+                  .preview_credit = options.f64("preview_credit"),
                   .mixed_times = options.boolean("mixed_times")}) {}
 
   // Flow matching's kernel: alpha = 1 - t, sigma = t.
