@@ -1,5 +1,6 @@
 // search_conformance_test.cpp: what every search must do, over every search plugin that the
-// registry finds, by whole runs over the toy sampler. A new search needs no line here.
+// registry finds, by whole runs over the toy sampler. A new search needs no line here. Those called
+// winnow.odd.* misbehave on purpose and are left out.
 //
 // A search whose manifest says that it needs what a run lacks (needs_gradient, needs_magnitudes,
 // needs_renoise) conforms by being refused, with its name, before anything is spent.
@@ -37,6 +38,7 @@ struct Subject {
 std::vector<Subject> subjects() {
   std::vector<Subject> all;
   for (const std::string& id : toy_plugins().ids(PluginKind::kSearch)) {
+    if (id.starts_with("winnow.odd.")) continue;
     const auto found = needed_options().find(id);
     const std::string options = found == needed_options().end() ? "" : ", " + found->second;
     const auto& claims = toy_plugins().find(PluginKind::kSearch, id).plugin().claims;
@@ -97,7 +99,7 @@ TEST_CASE("there are searches to examine", "[conformance]") {
   std::set<std::string> ids;
   for (const Subject& subject : subjects()) ids.insert(subject.id);
   for (const char* id : {"winnow.random", "winnow.zero_order", "winnow.paths", "winnow.first_order",
-                         "winnow.toy.every_operation"})
+                         "winnow.toy.every_operation", "winnow.toy.every_gradient"})
     CHECK(ids.contains(id));
 }
 

@@ -240,7 +240,7 @@ TEST_CASE("what is walked is what was priced, whatever a preview costs and saves
 TEST_CASE("a sample that was never scored can be the answer, and is judged then", "[engine]") {
   ToyRun toy;
   toy.text += "[[verifier]]\nplugin = \"winnow.toy.first_pixel\"\nrole = \"report\"\n";
-  const auto outcome = toy.run("run", {"search={plugin=\"winnow.toy.never_scores\"}"});
+  const auto outcome = toy.run("run", {"search={plugin=\"winnow.odd.never_scores\"}"});
   CHECK(outcome.exit == Exit::kDone);
   for (const auto& task : outcome.summary["tasks"]) {
     CHECK(task["scores"].contains("brightness"));

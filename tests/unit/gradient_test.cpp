@@ -98,10 +98,10 @@ TEST_CASE("a candidate whose gradient is still to be made may be forgotten", "[g
 TEST_CASE("a continued candidate draws on no noise at the start, so it pays for no gradient",
           "[gradient]") {
   ToyRun toy;
-  const auto outcome =
-      toy.run("run", {"search={plugin=\"winnow.toy.every_gradient\"}",
-                      "budget.nfe=150",  // one turn of the loop: of five gradients one is never used
-                      "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"});
+  const auto outcome = toy.run(
+      "run", {"search={plugin=\"winnow.toy.every_gradient\"}",
+              "budget.nfe=150",  // one turn of the loop: of five gradients one is never used
+              "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"});
   std::size_t gradients = 0;
   for (const std::string& record : logical_records(toy.folder / "run"))
     gradients += nlohmann::json::parse(record)["k"] == "grad";
@@ -113,7 +113,7 @@ TEST_CASE("gradients that there are not are refused with what is wrong", "[gradi
   const auto sentence = [](const std::string& of, const std::string& poison) {
     ToyRun toy;
     try {
-      toy.run("run", {"search={plugin=\"winnow.toy.wrong_gradient\", of=\"" + of + "\"}",
+      toy.run("run", {"search={plugin=\"winnow.odd.wrong_gradient\", of=\"" + of + "\"}",
                       "verifier=[{plugin=\"winnow.toy.target\"}]", "sampler.poison=" + poison});
     } catch (const Error& error) {
       CHECK(error.exit() == Exit::kPlugin);
@@ -121,7 +121,7 @@ TEST_CASE("gradients that there are not are refused with what is wrong", "[gradi
     }
     return std::string("nothing was refused");
   };
-  CHECK_THAT(sentence("preview", "0.0"), Catch::Contains("winnow.toy.wrong_gradient") &&
+  CHECK_THAT(sentence("preview", "0.0"), Catch::Contains("winnow.odd.wrong_gradient") &&
                                              Catch::Contains("candidate 1, which is not a START"));
   CHECK_THAT(sentence("leg", "0.0"), Catch::Contains("candidate 2, which is not a START"));
   CHECK_THAT(sentence("failed", "10.0"), Catch::Contains("candidate 3, which has not been told"));

@@ -1,6 +1,6 @@
 // toy_searches: for tests: one that makes candidates in every way the ABI knows but GRADIENT, in
 // every round; one that uses gradients in every way; one that forgets where gradients come from;
-// one that never scores what it names; one that asks for gradients that there are not.
+// odd ones: one that never scores what it names, one that asks for gradients that there are not.
 #include "winnow/winnow.hpp"
 
 namespace {
@@ -88,7 +88,7 @@ class Forgetful : public wn::Search {
 
 class NeverScores : public wn::Search {
  public:
-  static constexpr const char* kId = "winnow.toy.never_scores";
+  static constexpr const char* kId = "winnow.odd.never_scores";
 
   wn::Task run() override {
     const wn::Candidate only = start(fresh(), {.scored = false});
@@ -99,8 +99,8 @@ class NeverScores : public wn::Search {
 
 class WrongGradient : public wn::Search {
  public:
-  static constexpr const char* kId = "winnow.toy.wrong_gradient";
-  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_TOY_WRONG_GRADIENT;
+  static constexpr const char* kId = "winnow.odd.wrong_gradient";
+  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_ODD_WRONG_GRADIENT;
 
   WrongGradient(const wn::Host&, const wn::Options& options) : of_(options.str("of")) {}
 
