@@ -162,7 +162,10 @@ void Engine::admit() {
     }
     auto live = std::make_unique<Live>();
     live->task = std::make_unique<Task>(index, specs_[index], settings_.make_search(), frame_);
-    live->task->on_forget = [this, index](std::uint64_t id) { cache_.erase({index, id}); };
+    live->task->on_forget = [this, index](std::uint64_t id) {
+      cache_.erase({index, id});
+      directions_.erase({index, id});
+    };
     if (const auto asks = history_.asks.find(index); asks != history_.asks.end()) {
       live->expected_asks.assign(asks->second.begin(), asks->second.end());
       history_.asks.erase(asks);

@@ -82,6 +82,9 @@ TEST_CASE("a search that follows gradients is refused where there are none, with
                     Catch::Contains("winnow.first_order follows gradients, but selection.rule"));
   CHECK_THROWS_WITH(toy.run("d", first_order({"sampler.eta=0.5"})),
                     Catch::Contains("winnow.toy.sampler draws noise on the way"));
+  CHECK_THROWS_WITH(toy.run("e", {"search={plugin=\"winnow.first_order\"}",
+                                  "verifier=[{plugin=\"winnow.toy.target\", time=0.5}]"}),
+                    Catch::Contains("winnow.toy.target looks at previews"));
   CHECK_FALSE(std::filesystem::exists(toy.folder / "a"));
 }
 

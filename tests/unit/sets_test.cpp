@@ -81,3 +81,24 @@ TEST_CASE("tasks that fail before their turn hold up no other, and change nothin
   CHECK(parts > 2);
   CHECK(last.summary == many.summary);
 }
+
+TEST_CASE("a set-level verifier that only reports sees the same sets however a run is executed",
+          "[sets]") {
+  ToyRun toy;
+  const std::vector<std::string> reporting{
+      "verifier=[{plugin=\"winnow.brightness\", target=0.6}, "
+      "{plugin=\"winnow.toy.balance\", role=\"report\"}]",
+      "output.keep=\"all\"", "budget.nfe=56", "sampler.search_steps=4"};
+  const auto many = toy.run("many", reporting);
+  std::vector<std::string> one_by_one = reporting;
+  one_by_one.insert(one_by_one.end(), {"execution.batch=1", "execution.cache=0"});
+  CHECK(toy.run("one", one_by_one).summary == many.summary);
+  double sum = 0;
+  for (std::size_t t = 0; t < 6; ++t) {
+    const auto& task = many.summary["tasks"][t];
+    CHECK(task["best"]["made"] == "regenerated");
+    sum += first_pixel(toy.folder / "many" / task["sample"].get<std::string>());
+    CHECK(task["scores"]["balance"].get<double>() ==
+          Approx(-std::fabs(sum / static_cast<double>(t + 1) - 0.5)).margin(1e-6));
+  }
+}

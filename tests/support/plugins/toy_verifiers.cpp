@@ -42,7 +42,10 @@ class Target {
   static constexpr const char* kId = "winnow.toy.target";
   static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_TOY_TARGET;
 
-  Target(const wn::Host&, const wn::Options& options) : value_(options.f64("value")) {}
+  Target(const wn::Host&, const wn::Options& options)
+      : value_(options.f64("value")), time_(options.f64("time")) {}
+
+  wn::VerifierInfo info() const { return {.flags = WN_F_DETERMINISTIC, .preview_time = time_}; }
 
   void score(const wn::VerifierBatch& batch, std::span<float> scores) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -63,7 +66,7 @@ class Target {
   }
 
  private:
-  double value_;
+  double value_, time_;
 };
 
 // score = first pixel of the preview near the wanted time; head 1: of the sample.
