@@ -135,6 +135,9 @@ Answer metrics_verb(const CommandLine& line) {
                  {"seed", line.seed},
                  {"resamples", line.resamples},
                  {"neighbours", line.neighbours}};
+  if (!summary && fs::exists(line.set / "run.toml"))
+    spdlog::warn("the run in '{}' is not finished: these are the samples that are there so far",
+                 line.set.string());
   if (!line.features.empty()) add_set_metrics(line, answer);
   if (summary) add_verifiers(line, *summary, answer);
   return answer;

@@ -126,7 +126,7 @@ class Parser {
         ->type_name("DIR");
     study->add_flag("--quick", line_.quick,
                     "A small version of the same, as [quick] of the study says.");
-    study->add_option("--only", line_.only, "Make the runs of this sweep alone.")
+    study->add_option("--only", line_.only, "Make only this sweep and the pools it names.")
         ->type_name("SWEEP");
     study->add_flag("--plan", line_.plan, "Say what it would cost, and make nothing.");
     study->add_flag("--table", line_.table,

@@ -35,6 +35,7 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
         throw Error(Exit::kUsage, fmt::format("{} and {} are both called '{}'", other.study.file,
                                               one.study.file, one.study.name));
     one.points = study_points(one.study, registry);
+    check_columns(one.study, one.points);
     check_figures(one.study, possible_columns(one.study, one.points));
     for (const StudySweep& sweep : one.study.sweeps) sweeps.push_back(sweep.label);
     all.push_back(std::move(one));
@@ -47,7 +48,8 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
   return all;
 }
 
-Answer plan_answer(const std::vector<Loaded>& all, const Registry& registry, const fs::path& out) {
+Answer plan_answer(const std::vector<Loaded>& all, const std::string& only,
+                   const Registry& registry, const fs::path& out) {
   std::vector<std::vector<std::string>> rows = {
       {"study", "runs", "finished", "NFE", "NFE beside a pool", "disk, at most"}};
   Answer answer;
@@ -61,7 +63,7 @@ Answer plan_answer(const std::vector<Loaded>& all, const Registry& registry, con
                     bytes_text(static_cast<std::uint64_t>(plan.disk_bytes))});
   };
   for (const Loaded& one : all) {
-    const StudyPlan plan = plan_study(one.points, registry, out, seen);
+    const StudyPlan plan = plan_study(one.points, only, registry, out, seen);
     add_row(one.study.name, plan);
     answer.json["studies"].push_back({{"name", one.study.name},
                                       {"runs", plan.runs},
@@ -123,9 +125,11 @@ class StudyVerb {
   void tell(const Loaded& loaded, const StudyOutcome& outcome, const StudyFiles& files,
             Answer& answer) const {
     const auto count = [](std::size_t n) { return grouped(static_cast<double>(n)); };
-    std::vector<std::vector<std::string>> rows = {
-        {"  runs", fmt::format("{} made, {} were finished, {} in the table", count(outcome.made),
-                               count(outcome.were_finished), count(files.rows))}};
+    std::string runs =
+        fmt::format("{} made, {} were finished", count(outcome.made), count(outcome.were_finished));
+    if (outcome.exit != Exit::kCheckpointed)
+      runs += fmt::format(", {} in the table", count(files.rows));
+    std::vector<std::vector<std::string>> rows = {{"  runs", runs}};
     if (!outcome.failed.empty()) rows.push_back({"  failed", count(outcome.failed.size())});
     for (const fs::path& file : files.tables) rows.push_back({"  table", file.string()});
     for (const fs::path& file : files.figures) rows.push_back({"  figure", file.string()});
@@ -157,7 +161,7 @@ Answer study_verb(const CommandLine& line, const StopSignals& signals, ProgressP
   const Registry registry = scan_plugins(line);
   const fs::path out = fs::absolute(line.out.empty() ? fs::path("studies") : line.out);
   const std::vector<Loaded> all = load_all(line, registry);
-  if (line.plan) return plan_answer(all, registry, out);
+  if (line.plan) return plan_answer(all, line.only, registry, out);
   Answer answer;
   answer.json = {{"exit", 0}, {"out", out.string()}, {"studies", ordered_json::array()}};
   Watcher watcher(signals, progress);

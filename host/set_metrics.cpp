@@ -71,16 +71,19 @@ Estimate with_interval(double value, const std::vector<double>& resampled, doubl
   return {value, quantile(resampled, 0.025) + shift, quantile(resampled, 0.975) + shift};
 }
 
-// The interval is moved so that the resamples' mean falls on the value; neither ends below `least`.
-Estimate centred_estimate(const Statistic& statistic, std::uint64_t n, double least,
+// The interval is moved so that the resamples' mean falls on the value; moving takes its ends out
+// of [least, most] at times, where the metric itself cannot lie. One sample has no interval.
+Estimate centred_estimate(const Statistic& statistic, std::uint64_t n, double least, double most,
                           const MetricOptions& options) {
-  const double value = statistic(all_of(n));
+  const double value = std::clamp(statistic(all_of(n)), least, most);
   const std::vector<double> resampled =
-      over_resamples(statistic, n, options.resamples, options.seed);
+      over_resamples(statistic, n, n > 1 ? options.resamples : 0, options.seed);
   const double mean = std::accumulate(resampled.begin(), resampled.end(), 0.0) /
                       static_cast<double>(resampled.size());
   Estimate estimate = with_interval(value, resampled, value - mean);
-  if (!resampled.empty()) estimate.low = std::max(estimate.low, least);
+  if (resampled.empty()) return estimate;
+  estimate.low = std::clamp(estimate.low, least, most);
+  estimate.high = std::clamp(estimate.high, least, most);
   return estimate;
 }
 
@@ -264,7 +267,8 @@ SetMetrics set_metrics(const FeatureSet& set, const Reference* reference,
   check(set, reference);
   SetMetrics metrics;
   if (set.n_classes > 0)
-    metrics.inception_score = centred_estimate(InceptionScore(set), set.n, 1, options);
+    metrics.inception_score =
+        centred_estimate(InceptionScore(set), set.n, 1, set.n_classes, options);
   else
     metrics.missing["inception_score"] = "the feature network is no classifier";
   if (!reference)
@@ -272,7 +276,8 @@ SetMetrics set_metrics(const FeatureSet& set, const Reference* reference,
   else if (set.n < 2)
     metrics.missing["frechet"] = "needs at least two samples, there is one";
   else
-    metrics.frechet = centred_estimate(FrechetDistance(set, *reference), set.n, 0, options);
+    metrics.frechet = centred_estimate(FrechetDistance(set, *reference), set.n, 0,
+                                       std::numeric_limits<double>::infinity(), options);
   const std::string why = why_no_neighbours(set, reference, options.k);
   if (why.empty())
     add_precision_and_recall(set, *reference, options, metrics);

@@ -70,9 +70,10 @@ struct MetricOptions {
 // Intervals: of the Inception Score and the Frechet distance the 2.5 and 97.5 % quantiles over
 // resamples of the samples with replacement (the reference stays fixed), moved so that the mean of
 // the resamples falls on the value: a resample repeats samples, and that alone lowers the one and
-// raises the other. Of precision and recall the same quantiles over resamples of the 0 and 1 per
-// sample and per reference row, with both sets' neighbourhoods fixed, so that the interval of
-// recall does not hold what another set of samples would have changed in them.
+// raises the other; an end that this takes out of the metric's range is set to the range's end, and
+// one sample has no interval. Of precision and recall the same quantiles over resamples of the 0
+// and 1 per sample and per reference row, with both sets' neighbourhoods fixed, so that the
+// interval of recall does not hold what another set of samples would have changed in them.
 struct SetMetrics {
   std::optional<Estimate> inception_score, frechet, precision, recall;
   std::map<std::string, std::string> missing;  // "frechet": why it could not be computed

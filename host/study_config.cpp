@@ -123,6 +123,9 @@ class StudyReader {
       section.complain("name", fmt::format("'{}' cannot name a study: letters, digits, '_', '.' "
                                            "and '-', at most 100, no dot in front",
                                            study_.name));
+    if (study_.name == "runs" || study_.name == "metrics")
+      section.complain("name", fmt::format("'{}' is the name of another folder beside the studies'",
+                                           study_.name));
     study_.base = section.value<std::string>("base");
     if (!study_.base.empty())
       read_text_file(study_.base, kLargestTomlFile, where_of(*section.node("base")), diagnostics_);
@@ -287,6 +290,9 @@ class StudyReader {
     if (value && !key)
       return diagnostics_.add(where_of(*value), "a plain value needs an axis with a 'key'",
                               "{ label = \"...\", set = { ... } }");
+    if (table && !value && !table->get("set"))
+      return diagnostics_.add(where_of(*table), "a value with a label needs a 'value' or a 'set'",
+                              "{ label = \"as it is\", set = {} }");
     if (value) result.settings.push_back({axis_key(key), key->source(), value});
     axis.values.push_back(std::move(result));
   }

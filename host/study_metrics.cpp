@@ -18,16 +18,19 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 // Everything that the numbers of a run depend on, but for the run itself.
-std::string settings_hash(const StudyMetrics& metrics) {
-  std::string text = fmt::format("{} {} {}", metrics.use.id, metrics.resamples, metrics.neighbours);
+std::string settings_text(const StudyMetrics& metrics, const Registry& registry) {
+  const FoundPlugin& plugin = registry.find(PluginKind::kVerifier, metrics.use.id);
+  std::string text = fmt::format("{} {} {} {}", metrics.use.id, plugin.package->version,
+                                 metrics.resamples, metrics.neighbours);
   for (const OptionValue& option : metrics.use.options) {
     text += fmt::format("\n{} = {}", option.key, to_toml(option.data));
     const auto* path = std::get_if<std::string>(&option.data);
     if (option.type == WN_OPT_PATH && path && fs::is_regular_file(*path))
-      text += " " + sha256_hex_of_file(*path);
+      text += fmt::format(" {}", sha256_hex_of_file(*path));
   }
-  if (!metrics.reference.empty()) text += "\n" + sha256_hex_of_file(metrics.reference);
-  return sha256_hex(text).substr(0, 12);
+  if (!metrics.reference.empty())
+    text += fmt::format("\n{}", sha256_hex_of_file(metrics.reference));
+  return text;
 }
 
 Fields fields_of(const ordered_json& json) {
@@ -44,12 +47,15 @@ StudyMetricsReader::StudyMetricsReader(const StudyMetrics& metrics, const Regist
     : metrics_(metrics),
       registry_(registry),
       folder_(std::move(out) / "metrics"),
-      hash_(settings_hash(metrics)) {
+      settings_(settings_text(metrics, registry)) {
   if (!metrics.reference.empty()) reference_ = read_reference(metrics.reference);
 }
 
 Fields StudyMetricsReader::operator()(const fs::path& run) {
-  const std::string name = fmt::format("{}-{}.json", run.filename().string(), hash_);
+  // The summary has the hashes of all chosen samples: a run that was deleted and made again, with
+  // other weights perhaps, has the old one's name.
+  const std::string hash = sha256_hex(settings_ + "\n" + sha256_hex_of_file(run / "summary.json"));
+  const std::string name = fmt::format("{}-{}.json", run.filename().string(), hash.substr(0, 12));
   std::ifstream in(folder_ / name);
   const auto known = ordered_json::parse(in, nullptr, /*allow_exceptions=*/false);
   if (known.is_object()) return fields_of(known);

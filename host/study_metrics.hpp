@@ -31,7 +31,7 @@ class StudyMetricsReader {
   const StudyMetrics& metrics_;
   const Registry& registry_;
   std::filesystem::path folder_;
-  std::string hash_;
+  std::string settings_;  // what the numbers depend on beside the run
   std::optional<Reference> reference_;
   std::unique_ptr<FeatureNetwork> network_;
 };

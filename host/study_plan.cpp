@@ -8,12 +8,14 @@
 
 namespace winnow {
 
-StudyPlan plan_study(const std::vector<StudyPoint>& points, const Registry& registry,
-                     const std::filesystem::path& out, std::set<std::string>& seen) {
+StudyPlan plan_study(const std::vector<StudyPoint>& points, const std::string& only,
+                     const Registry& registry, const std::filesystem::path& out,
+                     std::set<std::string>& seen) {
   StudyPlan total;
   FinishedRuns finished;
   std::map<std::string, Plan> plans;  // by everything but the seed, which costs nothing
-  for (const StudyPoint& point : points) {
+  for (const std::size_t i : wanted_points(points, only)) {
+    const StudyPoint& point = points[i];
     if (!seen.insert(point.folder).second) continue;
     ++total.runs;
     if (finished.has(runs_folder(out) / point.folder, point.config)) {

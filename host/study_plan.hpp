@@ -18,8 +18,10 @@ struct StudyPlan {
   double disk_bytes = 0;  // at most
 };
 
-// `seen`: folders that were counted before (by another study), and those of this one after it.
-StudyPlan plan_study(const std::vector<StudyPoint>& points, const Registry& registry,
-                     const std::filesystem::path& out, std::set<std::string>& seen);
+// What `winnow study --only ONLY` would make (empty: all). `seen`: folders that were counted before
+// (by another study), and those of this one after it.
+StudyPlan plan_study(const std::vector<StudyPoint>& points, const std::string& only,
+                     const Registry& registry, const std::filesystem::path& out,
+                     std::set<std::string>& seen);
 
 }  // namespace winnow

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "host/config_layers.hpp"
 #include "host/config_merge.hpp"
 #include "host/sha256.hpp"
+#include "host/toml_source.hpp"
 
 namespace winnow {
 namespace {
@@ -47,7 +49,11 @@ RunConfig config_of(const Study& study, const std::vector<StudySetting>& setting
   for (const auto* list : {&settings, &study.quick}) {
     for (const StudySetting& setting : *list) {
       auto layer = layer_of(setting.key, setting.at, *setting.value, diagnostics);
-      if (layer) layers.tables.push_back(std::move(*layer));
+      if (!layer) continue;
+      if (layer->at_path("run.seed"))
+        diagnostics.add(where_of(toml::key("", toml::source_region(setting.at))),
+                        "a study sets 'run.seed' itself, to each of its 'seeds'");
+      layers.tables.push_back(std::move(*layer));
     }
   }
   diagnostics.throw_if_any();
@@ -132,9 +138,16 @@ std::vector<StudyPoint> study_points(const Study& study, const Registry& registr
     if ((points.size() + all.size()) * study.seeds.size() > kMostRuns)
       throw Error(Exit::kUsage,
                   fmt::format("the study {} has more than {} runs", study.name, kMostRuns));
+    std::set<std::string> labels;
     for (const Combination& one : all) {
       points.push_back(point_of(study, sweep, one, registry));
       sweep_of.push_back(&sweep);
+      // The summary would take them for seeds of one point.
+      if (!labels.insert(points.back().label).second)
+        throw Error(Exit::kUsage,
+                    fmt::format("{}: two points of the study are called '{}'; give the values of "
+                                "an axis different labels",
+                                study.file, points.back().label));
     }
   }
   std::vector<StudyPoint> all;
@@ -148,10 +161,24 @@ std::vector<StudyPoint> study_points(const Study& study, const Registry& registr
         if (std::find(wanted.begin(), wanted.end(), pools[p].sweep) != wanted.end())
           all.back().pools.push_back(first + p);
       }
+      all.back().named_pools = all.back().pools.size();
     }
     let_replay_longer_runs(all, first);
   }
   return all;
+}
+
+std::set<std::size_t> wanted_points(const std::vector<StudyPoint>& points,
+                                    const std::string& only) {
+  std::set<std::size_t> wanted;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const StudyPoint& point = points[i];
+    if (point.is_pool || (!only.empty() && point.sweep != only)) continue;
+    wanted.insert(i);
+    const auto pools = point.pools.begin();
+    wanted.insert(pools, pools + static_cast<std::ptrdiff_t>(point.named_pools));
+  }
+  return wanted;
 }
 
 std::string run_folder(const RunConfig& config) {

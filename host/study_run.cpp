@@ -26,8 +26,7 @@ class StudyRunner {
   explicit StudyRunner(const StudyRequest& request) : request_(request) {}
 
   StudyOutcome run() {
-    const std::set<std::size_t> wanted = wanted_points();
-    for (const std::size_t i : wanted) {
+    for (const std::size_t i : wanted_points(request_.points, request_.only)) {
       const bool goes_on = attempt(i);
       if (outcome_.exit == Exit::kDone && !outcome_.failed.empty())
         outcome_.exit = outcome_.failed.front().exit;
@@ -37,18 +36,6 @@ class StudyRunner {
   }
 
  private:
-  // In their order: those of the sweep that was asked for, and their pools.
-  std::set<std::size_t> wanted_points() const {
-    std::set<std::size_t> wanted;
-    for (std::size_t i = 0; i < request_.points.size(); ++i) {
-      const StudyPoint& point = request_.points[i];
-      if (point.is_pool || (!request_.only.empty() && point.sweep != request_.only)) continue;
-      wanted.insert(i);
-      wanted.insert(point.pools.begin(), point.pools.end());
-    }
-    return wanted;
-  }
-
   fs::path directory(const StudyPoint& point) const {
     return runs_folder(request_.out) / point.folder;
   }
@@ -57,10 +44,10 @@ class StudyRunner {
   bool attempt(std::size_t index) {
     const StudyPoint& point = request_.points[index];
     try {
-      for (const std::size_t pool : point.pools)
-        if (failed_.contains(pool))
+      for (std::size_t i = 0; i < point.named_pools; ++i)
+        if (failed_.contains(point.pools[i]))
           throw Error(Exit::kUsage,
-                      fmt::format("its pool failed: {}", request_.points[pool].label));
+                      fmt::format("its pool failed: {}", request_.points[point.pools[i]].label));
       if (finished_.has(directory(point), point.config)) {
         ++outcome_.were_finished;
         return true;
@@ -96,11 +83,14 @@ class StudyRunner {
     return true;
   }
 
-  RunConfig with_pools(const StudyPoint& point) const {
+  // What is not there (it failed, or --only left it out) is made instead.
+  RunConfig with_pools(const StudyPoint& point) {
     RunConfig config = point.config;
     for (const std::size_t pool : point.pools) {
       const StudyPoint& source = request_.points[pool];
-      if (source.folder != point.folder) config.execution.pools.push_back(directory(source));
+      if (source.folder != point.folder &&
+          finished_.has_with_these_files(directory(source), source.config))
+        config.execution.pools.push_back(directory(source));
     }
     return config;
   }
@@ -133,6 +123,12 @@ bool FinishedRuns::has(const fs::path& run, const RunConfig& config) {
                             run.string(), file));
   }
   return true;
+}
+
+bool FinishedRuns::has_with_these_files(const fs::path& run, const RunConfig& config) try {
+  return has(run, config);
+} catch (const Error&) {
+  return false;
 }
 
 StudyOutcome execute_study(const StudyRequest& request) { return StudyRunner(request).run(); }

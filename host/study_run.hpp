@@ -24,6 +24,8 @@ class FinishedRuns {
   // that the config names (weights) is another one than when the run was made. Another program or
   // another build of a plugin is let pass: a finished run is a record of what it was made with.
   bool has(const std::filesystem::path& run, const RunConfig& config);
+  // The same, but false for a run that was made with other files.
+  bool has_with_these_files(const std::filesystem::path& run, const RunConfig& config);
 
  private:
   std::map<std::string, std::string> hashes_;  // of files, by path
@@ -34,7 +36,7 @@ struct StudyRequest {
   const std::vector<StudyPoint>& points;
   const Registry& registry;
   std::filesystem::path out;
-  std::string only;                                   // the sweep to make; empty: all
+  std::string only;  // the sweep to make, with the pools it names; empty: all
   const std::atomic<wn_status>* stop = nullptr;       // as in RunRequest
   std::function<void(const Progress&)> on_progress;   // of the run at work; may be empty
   std::function<void(const std::string&)> on_notice;  // one line for the user; may be empty

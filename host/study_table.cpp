@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "host/run.hpp"
 #include "host/study_run.hpp"
@@ -40,16 +41,15 @@ struct RunRecord {
   Ledger ledger;
   double walked_nfe = 0, recomputed_nfe = 0, seconds = 0;
   double tasks = 0, failed_tasks = 0;
-  bool replayed = false;  // some candidates came out of a pool, so the clock says little
+  bool replayed = false;  // something came out of a pool, so the clock says little
 
   // Backward passes are part of the search's.
   double logical_nfe() const { return ledger.search_nfe + ledger.final_nfe; }
 };
 
-std::optional<RunRecord> read_run(const fs::path& run, const RunConfig& config) {
+RunRecord read_run(const fs::path& run) {
   RunRecord record;
   record.summary = read_json(run / "summary.json");
-  if (!record.summary.is_object() || !fs::exists(run / "run.toml")) return std::nullopt;
   const ordered_json effort = read_json(run / "execution.json");
   try {
     record.ledger = ledger_from(record.summary.at("ledger"));
@@ -57,14 +57,13 @@ std::optional<RunRecord> read_run(const fs::path& run, const RunConfig& config) 
     for (const auto& task : record.summary.at("tasks"))
       record.failed_tasks += task.contains("error") ? 1 : 0;
     record.recomputed_nfe = effort.at("recomputed_nfe");
-    record.replayed = effort.value("replayed_candidates", 0) > 0;
+    record.replayed = effort.value("replayed_nfe", 0.0) > 0;
   } catch (const ordered_json::exception& error) {
     throw Error(Exit::kJournal, fmt::format("'{}' is damaged: {}", run.string(), error.what()));
   }
   const RunStatus status = read_status(run);
   record.walked_nfe = status.walked_nfe;
   record.seconds = status.seconds;
-  if (record.tasks != static_cast<double>(config.tasks.size())) return std::nullopt;
   return record;
 }
 
@@ -85,7 +84,6 @@ Cell sampler_number(const RunRecord& record, const char* key) {
 Fields cost_fields(const RunRecord& record, double pool_rate) {
   const Ledger& ledger = record.ledger;
   const auto mean = [&](double sum) { return number_cell(sum / record.tasks); };
-  const double passes = cell_number(sampler_number(record, "network_passes"));
   const double flops = cell_number(sampler_number(record, "flops"));
   const double seconds = record.replayed ? pool_rate * record.logical_nfe() : record.seconds;
   Fields fields;
@@ -100,7 +98,7 @@ Fields cost_fields(const RunRecord& record, double pool_rate) {
       mean(record.walked_nfe),
       mean(record.recomputed_nfe),
       mean(ledger.network_passes),
-      flops > 0 ? mean(record.logical_nfe() * passes * flops) : Cell(),
+      flops > 0 ? mean(ledger.network_passes * flops) : Cell(),
       mean(calls_of(ledger)),
       record.replayed ? Cell() : mean(record.seconds),
       mean(seconds),
@@ -129,6 +127,29 @@ std::vector<std::string> point_columns(const std::vector<StudyPoint>& points) {
       if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);
   }
   return columns;
+}
+
+// Those behind "run".
+std::vector<std::string> measured_columns(const Study& study,
+                                          const std::vector<StudyPoint>& points) {
+  std::vector<std::string> columns(kCosts.begin(), kCosts.end());
+  if (!study.metrics.use.id.empty())
+    for (const char* name : {"inception_score", "frechet", "precision", "recall"})
+      columns.emplace_back(name);
+  for (const StudyPoint& point : points) {
+    for (const VerifierUse& verifier : point.config.verifiers) {
+      if (std::find(columns.begin(), columns.end(), verifier.name + "_mean") != columns.end())
+        continue;
+      columns.push_back(verifier.name + "_mean");
+      for (const char* quantile : kQuantileNames) columns.push_back(verifier.name + "_" + quantile);
+    }
+  }
+  return columns;
+}
+
+std::string in_small_letters(std::string text) {
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
 }
 
 // Rows as fields by name; a column is where some row first has it.
@@ -164,14 +185,22 @@ Table study_table(const Study& study, const std::vector<StudyPoint>& points, con
                   const RunMetrics& metrics) {
   const std::vector<std::string> axes = point_columns(points);
   const auto run_of = [&](const StudyPoint& point) { return runs_folder(out) / point.folder; };
+  FinishedRuns finished;
+  const auto record_of = [&](const StudyPoint& point) -> std::optional<RunRecord> {
+    if (!finished.has_with_these_files(run_of(point), point.config)) return std::nullopt;
+    return read_run(run_of(point));
+  };
   std::map<std::string, double> rates;  // seconds per NFE, by the pool's folder
-  const auto rate = [&](const StudyPoint& point) {
-    if (point.pools.empty()) return std::nan("");
-    const StudyPoint& pool = points[point.pools.front()];
-    const auto [at, is_new] = rates.try_emplace(pool.folder, std::nan(""));
-    const auto record = is_new ? read_run(run_of(pool), pool.config) : std::nullopt;
-    if (record && record->walked_nfe > 0) at->second = record->seconds / record->walked_nfe;
-    return at->second;
+  // Of the first pool that was made and not replayed itself; pools are earlier points.
+  const std::function<double(const StudyPoint&)> rate = [&](const StudyPoint& point) {
+    for (const std::size_t i : point.pools) {
+      const StudyPoint& pool = points[i];
+      const auto [at, is_new] = rates.try_emplace(pool.folder, std::nan(""));
+      const auto record = is_new ? record_of(pool) : std::nullopt;
+      if (record) at->second = record->replayed ? rate(pool) : record->seconds / record->walked_nfe;
+      if (std::isfinite(at->second)) return at->second;
+    }
+    return std::nan("");
   };
   const std::size_t n_seeds = study.seeds.size();
   const std::size_t per_seed = points.size() / n_seeds;
@@ -179,7 +208,7 @@ Table study_table(const Study& study, const std::vector<StudyPoint>& points, con
   for (std::size_t i = 0; i < per_seed * n_seeds; ++i) {
     const StudyPoint& point = points[i % n_seeds * per_seed + i / n_seeds];
     if (point.is_pool) continue;
-    const auto record = read_run(run_of(point), point.config);
+    const auto record = record_of(point);
     if (!record) continue;
     Fields row = {{"study", study.name}, {"sweep", point.sweep}};
     for (const std::string& axis : axes) {
@@ -194,7 +223,7 @@ Table study_table(const Study& study, const std::vector<StudyPoint>& points, con
       row.insert(row.end(), more.begin(), more.end());
     };
     append(cost_fields(*record, rate(point)));
-    if (metrics) append(metrics(run_of(point)));
+    if (metrics && record->failed_tasks < record->tasks) append(metrics(run_of(point)));
     append(verifier_fields(record->summary, {.seed = 0, .resamples = study.metrics.resamples}));
     table.add(row);
   }
@@ -210,19 +239,35 @@ std::vector<std::string> possible_columns(const Study& study,
                                           const std::vector<StudyPoint>& points) {
   std::vector<std::string> columns = {"study", "sweep"};
   for (const std::string& name : point_columns(points)) columns.push_back(name);
-  columns.insert(columns.end(), kCosts.begin(), kCosts.end());
-  if (!study.metrics.use.id.empty())
-    for (const char* name : {"inception_score", "frechet", "precision", "recall"})
-      columns.emplace_back(name);
-  for (const StudyPoint& point : points) {
-    for (const VerifierUse& verifier : point.config.verifiers) {
-      if (std::find(columns.begin(), columns.end(), verifier.name + "_mean") != columns.end())
-        continue;
-      columns.push_back(verifier.name + "_mean");
-      for (const char* quantile : kQuantileNames) columns.push_back(verifier.name + "_" + quantile);
-    }
-  }
+  for (const std::string& name : measured_columns(study, points)) columns.push_back(name);
   return columns;
+}
+
+void check_columns(const Study& study, const std::vector<StudyPoint>& points) {
+  std::set<std::string> taken = {"study", "sweep", "seed", "seeds", "run"};
+  for (const std::string& name : measured_columns(study, points))
+    for (const char* end : {"", "_low", "_high"}) taken.insert(in_small_letters(name + end));
+  Diagnostics diagnostics;
+  std::map<std::string, std::string> spelling;
+  for (const StudySweep& sweep : study.sweeps) {
+    std::set<std::string> mine;
+    const auto check = [&](const std::string& name) {
+      const std::string small = in_small_letters(name);
+      const std::string& other = spelling.try_emplace(small, name).first->second;
+      std::string why;
+      if (taken.contains(small)) why = "a column of its own in the table has that name";
+      if (!mine.insert(small).second) why = "the sweep has two of that name";
+      if (other != name) why = fmt::format("only capitals tell it from '{}'", other);
+      if (!why.empty())
+        diagnostics.add(
+            {study.file},
+            fmt::format("sweep '{}' cannot call a column '{}': {}", sweep.label, name, why),
+            "an axis is called by its 'name', else by its 'key'");
+    };
+    for (const auto& [name, cell] : sweep.columns) check(name);
+    for (const StudyAxis& axis : sweep.axes) check(axis.name);
+  }
+  diagnostics.throw_if_any();
 }
 
 }  // namespace winnow

@@ -17,16 +17,22 @@ using Fields = std::vector<std::pair<std::string, Cell>>;
 // The set metrics of a run's chosen samples: "inception_score", "inception_score_low" and so on.
 using RunMetrics = std::function<Fields(const std::filesystem::path& run)>;
 
-// Rows of all points whose runs are finished, points in their order and seeds within them; pools
-// are no rows. Columns, of which those about cost are means over the tasks (docs/study.md):
+// Rows of all points whose runs are finished (by FinishedRuns::has_with_these_files), points in
+// their order and seeds within them; pools are no rows. Columns, of which those about cost are
+// means over the tasks (docs/study.md):
 //   study sweep <constant columns and axes> seed run tasks, the costs, the metrics,
 //   <verifier>_mean, _mean_low, _mean_high, _q05, _q25, _q50, _q75, _q95
-// Reads nothing but run directories. `metrics` may be empty.
+// Reads nothing but run directories and the files that their configs name. `metrics` may be empty;
+// it is not asked about runs without a single sample.
 Table study_table(const Study& study, const std::vector<StudyPoint>& points,
                   const std::filesystem::path& out, const RunMetrics& metrics);
 
 // Columns that say which point a row belongs to: all in front of "seed".
 std::size_t key_columns(const Table& table);
+
+// Refuses columns and axes that are called like another column of the table or its summary, also
+// when only capitals tell them apart, as SQLite does not. Throws Error(Exit::kUsage) with all.
+void check_columns(const Study& study, const std::vector<StudyPoint>& points);
 
 // Every column that study_table could give for these points, for checks beforehand.
 std::vector<std::string> possible_columns(const Study& study,

@@ -118,6 +118,13 @@ class Metrics(CliTest):
         self.assertNotEqual(first["metrics"], best["metrics"])
         self.assertEqual(self.json("metrics", "runs/toy", *FEATURES, "--count", "3")["samples"], 3)
 
+    def test_a_run_that_is_not_finished_is_measured_with_a_warning(self):
+        self.done("run", "toy.toml", "--quiet")
+        self.assertNotIn("not finished", self.done("metrics", "runs/toy", *FEATURES).stderr)
+        (self.folder / "runs/toy/summary.json").unlink()
+        self.assertIn("the run in 'runs/toy' is not finished", self.done("metrics", "runs/toy", *FEATURES).stderr)
+        self.refused(2, "metrics", "runs/toy", says=["no finished run directory"])
+
     def test_one_picture_has_few_metrics_and_says_why(self):
         reference = self.statistics()
         value = self.json("metrics", self.folder_of("one", [7]), *FEATURES, "--reference", reference)
@@ -125,6 +132,7 @@ class Metrics(CliTest):
         self.assertIn("two samples", value["missing"]["frechet"])
         self.assertIn("more than 3", value["missing"]["recall"])
         self.assertAlmostEqual(value["metrics"]["inception_score"]["value"], 1)
+        self.assertIsNone(value["metrics"]["inception_score"]["low"])
         self.refused(2, "stats", "one", *FEATURES, "--out", "s", says=["at least two"])
 
     def test_sets_that_cannot_be_measured(self):

@@ -89,6 +89,8 @@ class Studies(CliTest):
     def test_one_sweep_alone(self):
         self.write("two.toml", STUDY + '[[sweep]]\nlabel = "worst"\nset = { "search.candidates" = 1 }\n')
         self.assertEqual(self.json("study", "two.toml", "--only", "worst")["studies"][0]["made"], 2)
+        plan = self.json("study", "two.toml", "--only", "best of N", "--plan")["studies"][0]
+        self.assertEqual((plan["runs"], plan["finished"]), (6, 2))
         self.refused(2, "study", "two.toml", "--only", "wrost", says=["did you mean 'worst'?"])
 
     def test_a_stopped_study_goes_on(self):

@@ -207,3 +207,22 @@ TEST_CASE("statistics of verifiers are those of the chosen samples, or of the fi
   CHECK(first[0].mean.value == 0.375);
   CHECK(verifier_statistics(nlohmann::ordered_json::object(), false, kPlain).empty());
 }
+
+TEST_CASE("no interval ends where the metric cannot lie, and one sample has none", "[metrics]") {
+  const MetricOptions options = {.seed = 1, .resamples = 100, .k = 3};
+  std::vector<std::vector<double>> sure;
+  const double no = 1e-30;
+  for (int i = 0; i < 4; ++i) sure.insert(sure.end(), {{1, no, no}, {no, 1, no}, {no, no, 1}});
+  const Estimate score = *set_metrics(with_classes(sure), nullptr, options).inception_score;
+  CHECK(score.low < 3);
+  CHECK(score.high <= 3);
+  CHECK(score.value <= 3);
+  const FeatureSet set = normal_set(20, 4, 0, 1, 1);
+  const Reference own = make_reference(set, 0, 0);
+  const Estimate distance = *set_metrics(set, &own, options).frechet;
+  CHECK(distance.low >= 0);
+  CHECK(distance.low <= distance.high);
+  const Estimate one = *set_metrics(with_classes({{0.2, 0.8}}), nullptr, options).inception_score;
+  CHECK(one.value == Approx(1));
+  CHECK(std::isnan(one.low));
+}

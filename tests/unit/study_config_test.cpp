@@ -1,6 +1,8 @@
 // study_config_test.cpp: study files, right and wrong.
 #include "host/study_config.hpp"
 
+#include <fmt/format.h>
+
 #include <fstream>
 #include <set>
 
@@ -52,6 +54,7 @@ struct StudyFile {
     try {
       const Study study = load_study(file, false, toy_plugins());
       const auto points = study_points(study, toy_plugins());
+      check_columns(study, points);
       check_figures(study, possible_columns(study, points));
     } catch (const Error& error) {
       std::string text = error.what();
@@ -237,4 +240,49 @@ TEST_CASE("values without a label or a key are refused", "[study]") {
   CHECK(StudyFile(edited("key = \"search.candidates\", ", ""))
             .mistake()
             .find("an axis without a 'key' of the run config or a 'name'") != std::string::npos);
+}
+
+TEST_CASE("a column that is called like another one is refused", "[study]") {
+  const auto named = [](const char* name) {
+    return StudyFile(edited("key = \"search.candidates\",",
+                            fmt::format("name = \"{}\", key = \"search.candidates\",", name)))
+        .mistake();
+  };
+  CHECK(named("n") == "");
+  for (const char* taken : {"candidates", "seed", "seeds", "run", "Flops", "brightness_mean",
+                            "brightness_mean_low", "sweep"})
+    CHECK(named(taken).find(fmt::format("sweep 'random' cannot call a column '{}': a column of its "
+                                        "own in the table has that name",
+                                        taken)) != std::string::npos);
+  CHECK(named("solver").find("the sweep has two of that name") != std::string::npos);
+  CHECK(StudyFile(std::string(kStudy) +
+                  "[[sweep]]\nlabel = \"other\"\ncolumns = { Solver = \"none\" }\n")
+            .mistake()
+            .find("only capitals tell it from 'solver'") != std::string::npos);
+}
+
+TEST_CASE("a study that sets the seed of its runs itself is refused where it does", "[study]") {
+  CHECK(StudyFile(edited("\"search.round\" = 3", "\"run.seed\" = 3"))
+            .mistake()
+            .starts_with("error: a study sets 'run.seed' itself, to each of its 'seeds'\n"
+                         " --> study.toml:7:9\n"));
+  CHECK(StudyFile(edited("search.candidates", "run.seed"))
+            .mistake()
+            .find("a study sets 'run.seed' itself") != std::string::npos);
+}
+
+TEST_CASE("two points of a sweep with equal names are refused", "[study]") {
+  CHECK(StudyFile(edited("label = \"long\"", "label = \"short\""))
+            .mistake()
+            .find("two points of the study are called 'random, search.candidates = 1, solver = "
+                  "short'") != std::string::npos);
+}
+
+TEST_CASE("a value that says nothing and a study called like a folder are refused", "[study]") {
+  CHECK(StudyFile(edited("values = [1, 2, 4]", "values = [{ label = \"1\" }]"))
+            .mistake()
+            .find("a value with a label needs a 'value' or a 'set'") != std::string::npos);
+  CHECK(StudyFile(edited("name = \"toy\"", "name = \"runs\""))
+            .mistake()
+            .find("'runs' is the name of another folder") != std::string::npos);
 }

@@ -1,10 +1,15 @@
 // study_table_test.cpp: whole studies over the toy sampler: runs, tables, going on.
 #include "host/study_table.hpp"
 
+#include <fmt/format.h>
+
 #include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "host/study_figures.hpp"
+#include "host/study_metrics.hpp"
 #include "host/study_results.hpp"
 #include "host/study_run.hpp"
 #include "host/study_summary.hpp"
@@ -44,12 +49,13 @@ struct ToyStudy {
   std::filesystem::path out() const { return toy.folder.path() / "out"; }
 
   StudyOutcome run(const std::atomic<wn_status>* stop = nullptr,
-                   std::function<void(const Progress&)> on_progress = {}) const {
+                   std::function<void(const Progress&)> on_progress = {},
+                   const std::string& only = "") const {
     return execute_study({.study = study,
                           .points = points,
                           .registry = toy_plugins(),
                           .out = out(),
-                          .only = "",
+                          .only = only,
                           .stop = stop,
                           .on_progress = std::move(on_progress),
                           .on_notice = {}});
@@ -248,4 +254,134 @@ TEST_CASE("cells are quoted in CSV and numbers read back", "[study]") {
   Table table{{"a", "b,c"}, {{std::string("say \"x\", y"), 0.1}, {Cell(), std::int64_t{-3}}}};
   CHECK(csv_text(table) == "a,\"b,c\"\n\"say \"\"x\"\", y\",0.1\n,-3\n");
   CHECK(std::holds_alternative<std::monostate>(number_cell(std::nan(""))));
+}
+
+namespace {
+
+void edit_json(const std::filesystem::path& file,
+               const std::function<void(nlohmann::ordered_json&)>& edit) {
+  auto json = nlohmann::ordered_json::parse(text_of(file));
+  edit(json);
+  std::ofstream(file) << json.dump();
+}
+
+constexpr const char* kFallingBudgets = R"([study]
+name = "toy"
+base = "run.toml"
+seeds = [1]
+[[sweep]]
+label = "long"
+set = { "budget.nfe" = 160, "output.keep" = "all" }
+[[sweep]]
+label = "short"
+set = { "budget.nfe" = 40 }
+)";
+
+}  // namespace
+
+TEST_CASE("a run that was made with other files is no row", "[study]") {
+  const ToyStudy toy;
+  toy.run();
+  const auto model = toy.toy.folder.path() / "model";
+  std::ofstream(model) << "weights";
+  const auto run = runs_folder(toy.out()) / toy.points[0].folder;
+  edit_json(run / "lock.json", [&](auto& lock) { lock["files"][model.string()] = "other"; });
+  CHECK(study_table(toy.study, toy.points, toy.out(), {}).rows.size() == 5);
+  const StudyOutcome again = toy.run();
+  REQUIRE(again.failed.size() == 1);
+  CHECK(again.failed[0].why.find("was made with another") != std::string::npos);
+}
+
+TEST_CASE("a run of which every task failed is a row without metrics", "[study]") {
+  const ToyStudy toy;
+  toy.run();
+  const auto run = runs_folder(toy.out()) / toy.points[0].folder;
+  edit_json(run / "summary.json", [](auto& summary) {
+    for (auto& task : summary["tasks"]) task = {{"task", task["task"]}, {"error", "broken"}};
+  });
+  const RunMetrics metrics = [&](const std::filesystem::path& measured) {
+    CHECK(measured != run);
+    return Fields{{"frechet", Cell(1.0)}};
+  };
+  const Table table = study_table(toy.study, toy.points, toy.out(), metrics);
+  REQUIRE(table.rows.size() == 6);
+  CHECK(cell_text(table.rows[0][column(table, "failed_tasks")]) == "6");
+  CHECK(cell_text(table.rows[0][column(table, "frechet")]).empty());
+  CHECK(cell_text(table.rows[0][column(table, "brightness_mean")]).empty());
+  CHECK(cell_text(table.rows[1][column(table, "frechet")]) == "1");
+}
+
+TEST_CASE("one sweep alone makes the pools that it names, and no other sweep", "[study]") {
+  const ToyStudy toy(kFallingBudgets);
+  REQUIRE(toy.points[1].pools == std::vector<std::size_t>{0});
+  const StudyOutcome alone = toy.run(nullptr, {}, "short");
+  CHECK(alone.failed.empty());
+  CHECK(alone.made == 1);
+  // Pools that differ in the budget replay each other, unless one of them is left out.
+  const ToyStudy pools(R"([study]
+name = "toy"
+base = "run.toml"
+seeds = [1]
+[[pool]]
+label = "large"
+set = { "budget.nfe" = 160 }
+[[pool]]
+label = "small"
+set = { "budget.nfe" = 80 }
+[[sweep]]
+label = "one"
+pools = ["large"]
+[[sweep]]
+label = "other"
+pools = ["small"]
+set = { "budget.nfe" = 40 }
+)");
+  REQUIRE(pools.points[1].pools == std::vector<std::size_t>{0});
+  const StudyOutcome other = pools.run(nullptr, {}, "other");
+  CHECK(other.failed.empty());
+  CHECK(other.made == 2);
+}
+
+TEST_CASE("a longer run that fails takes no shorter one with it, but a named pool does",
+          "[study]") {
+  const ToyStudy toy(kFallingBudgets);
+  const auto in_the_way = [](const ToyStudy& study) {
+    const auto run = runs_folder(study.out()) / study.points[0].folder;
+    std::filesystem::create_directories(run);
+    std::ofstream(run / "notes.txt") << "not a run";
+  };
+  in_the_way(toy);
+  const StudyOutcome outcome = toy.run();
+  CHECK(outcome.failed.size() == 1);
+  CHECK(outcome.made == 1);
+  std::string text = kFallingBudgets;
+  text.replace(text.find("[[sweep]]"), 9, "[[pool]]");
+  text.replace(text.find("label = \"short\""), 0, "pools = [\"long\"]\n");
+  const ToyStudy named(text.c_str());
+  in_the_way(named);
+  const StudyOutcome both = named.run();
+  REQUIRE(both.failed.size() == 2);
+  CHECK(both.failed[1].why == "its pool failed: long, seed 1");
+}
+
+TEST_CASE("metrics of a run that was made again are computed again", "[study]") {
+  const ToyStudy toy;
+  toy.run();
+  const auto run = runs_folder(toy.out()) / toy.points[0].folder;
+  StudyMetrics metrics;
+  metrics.use = verifier_use(toy_plugins(), "winnow.toy.features", {});
+  const auto score = [&] {
+    StudyMetricsReader read(metrics, toy_plugins(), toy.out());
+    return cell_number(read(run).at(0).second);
+  };
+  const double before = score();
+  CHECK(score() == before);
+  for (int task = 1; task < 6; ++task)
+    std::filesystem::copy_file(run / "samples/t00000-best.png",
+                               run / fmt::format("samples/t{:05}-best.png", task),
+                               std::filesystem::copy_options::overwrite_existing);
+  CHECK(score() == before);  // kept
+  edit_json(run / "summary.json", [](auto& summary) { summary["tasks"][1]["hash"] = "another"; });
+  CHECK(before > 1);
+  CHECK(score() == Approx(1));  // equal samples
 }
