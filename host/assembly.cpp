@@ -164,7 +164,8 @@ void Assembly::check_conditions() {
 std::string Assembly::lock_json() const {
   nlohmann::ordered_json lock;
   lock["format"] = 1;
-  lock["program"] = sha256_hex_of_file(fs::read_symlink("/proc/self/exe"));
+  // Not by its name: where that is replaced while a study runs, this still is the running program.
+  lock["program"] = sha256_hex_of_file("/proc/self/exe");
   auto& plugins = lock["plugins"] = nlohmann::ordered_json::object();
   auto& files = lock["files"] = nlohmann::ordered_json::object();
   const auto note = [&](PluginKind kind, const PluginUse& use) {

@@ -25,9 +25,10 @@ const char* state_of(const RunStatus& status) {
   return status.locked ? "running" : "stopped";
 }
 
-std::string verdict(const Shown& shown) {
-  return shown.hash_equal ? fmt::format("{}, as in the journal", shown.hash)
-                          : fmt::format("{}, the journal says {}", shown.hash, shown.journal_hash);
+std::string verdict(const Shown& shown, bool deterministic) {
+  if (shown.hash_equal) return fmt::format("{}, as in the journal", shown.hash);
+  return fmt::format("{}, the journal says {}{}", shown.hash, shown.journal_hash,
+                     deterministic ? "" : "; only deterministic = true keeps the last bits");
 }
 
 }  // namespace
@@ -84,7 +85,8 @@ Answer show_verb(const CommandLine& line) {
   const RunConfig config = load_config(config_file(line.directory), {}, registry);
   const Shown shown =
       show_candidate(config, registry, line.directory, name.task, name.candidate, line.out);
-  std::vector<std::vector<std::string>> rows = {{"  sample hash", verdict(shown)}};
+  std::vector<std::vector<std::string>> rows = {
+      {"  sample hash", verdict(shown, config.deterministic)}};
   for (const auto& [verifier, score] : shown.scores.items())
     rows.push_back(
         {"  " + verifier, score.is_number() ? score_text(score.get<double>()) : score.dump()});

@@ -53,6 +53,8 @@ std::optional<ordered_json> summary_of(const fs::path& set) {
 
 void require_features(const CommandLine& line, bool run_directory) {
   if (!line.features.empty()) return;
+  if (!fs::exists(line.set))
+    throw Error(Exit::kUsage, fmt::format("'{}' is not there", line.set.string()));
   if (!run_directory)
     throw Error(Exit::kUsage, fmt::format("'{}' is no finished run directory, so that there is "
                                           "nothing to measure without --features PLUGIN",
@@ -144,6 +146,11 @@ Answer metrics_verb(const CommandLine& line) {
 }
 
 Answer stats_verb(const CommandLine& line) {
+  // The features of many pictures take a while: a folder that is not there is refused before.
+  const fs::path folder = line.out.parent_path();
+  if (!folder.empty() && !fs::is_directory(folder))
+    throw Error(Exit::kUsage, fmt::format("the folder '{}' for '{}' is not there", folder.string(),
+                                          line.out.filename().string()));
   const Registry registry = scan_plugins(line);
   const PluginUse use = verifier_use(registry, line.features, line.overrides);
   const ImageSet images = image_set(line);

@@ -18,8 +18,7 @@ constexpr const char* kDescription =
 constexpr const char* kFooter =
     "Exit codes: 0 done, 2 command line or config, 3 plugin, 4 every candidate of a task failed,\n"
     "5 journal damaged or in use, 6 disk or memory, 70 internal error,\n"
-    "75 stopped by SIGTERM, 130 stopped by Ctrl-C. After 6, 10, 75 and 130 the same command goes "
-    "on.";
+    "75 stopped by SIGTERM, 130 stopped by Ctrl-C. After 6, 75 and 130 the same command goes on.";
 constexpr const char* kRunFooter =
     "The run directory is --out, else [output] dir of the config, else runs/<run.name>. The same\n"
     "command goes on where it was stopped; `winnow run RUNDIR` does too.";
@@ -114,7 +113,7 @@ class Parser {
     run->add_option("--out", out_, "The run directory.")->type_name("DIR");
     run->add_option("--progress", line_.progress, "How to show progress on stderr.")
         ->check(one_of({"auto", "line", "plain", "none"}));
-    run->footer(kRunFooter);
+    run->footer(fmt::format("{}\n\n{}", kRunFooter, kFooter));
   }
 
   void add_study() {
@@ -133,7 +132,7 @@ class Parser {
                     "Make nothing: write tables and figures of the runs that are finished.");
     study->add_option("--progress", line_.progress, "How to show progress on stderr.")
         ->check(one_of({"auto", "line", "plain", "none"}));
-    study->footer(kStudyFooter);
+    study->footer(fmt::format("{}\n\n{}", kStudyFooter, kFooter));
   }
 
   void add_plan() {

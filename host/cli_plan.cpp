@@ -85,6 +85,10 @@ Answer check_verb(const CommandLine& line) {
                            : fmt::format("{}: no mistakes, {} tasks\n", line.config.string(),
                                          config.tasks.size()) +
                                  table_text(rows);
+  if (!line.print && !line.load)
+    answer.text +=
+        "not loaded: files, classes and what options say together are checked by "
+        "--load, plan and run\n";
   answer.json = {{"config", line.config.string()},
                  {"name", config.name},
                  {"tasks", config.tasks.size()},

@@ -97,6 +97,10 @@ std::vector<std::vector<std::string>> package_rows(const FoundPlugin& found) {
   add("aliases", fmt::format("{}", fmt::join(plugin.aliases, ", ")));
   add("provides", fmt::format("{}", fmt::join(plugin.provides, ", ")));
   add("needs", fmt::format("{}", fmt::join(plugin.requires_host, ", ")));
+  std::vector<std::string> claims;
+  for (const auto& [name, value] : plugin.claims)
+    if (value == "true") claims.push_back(name);
+  add("claims", fmt::format("{}", fmt::join(claims, ", ")));
   add("folder", package.directory.string());
   add("found by", found.origin);
   add("not usable", found.skipped);
@@ -164,6 +168,7 @@ Answer plugins_info_verb(const CommandLine& line) {
   answer.json["url"] = found.package->url;
   answer.json["aliases"] = plugin.aliases;
   answer.json["provides"] = plugin.provides;
+  answer.json["claims"] = plugin.claims;
   answer.json["requires_host"] = plugin.requires_host;
   answer.json["keywords"] = plugin.keywords;
   answer.json["options"] = ordered_json::array();

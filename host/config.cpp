@@ -99,6 +99,11 @@ class ConfigReader {
         diagnostics_(diagnostics) {}
 
   RunConfig read() {
+    if (root_.contains("study") && !root_.contains("sampler")) {
+      diagnostics_.add({.file = file_}, "this is a study, expected a run config",
+                       "winnow study takes it");
+      return {};
+    }
     check_top();
     read_run();
     read_budget();

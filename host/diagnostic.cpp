@@ -58,7 +58,7 @@ std::string render_one(const Diagnostic& one, const std::map<std::string, std::s
   const auto source = sources.find(where.file);
   if (where.line == 0 || where.column == 0 || source == sources.end()) {
     const std::string place = where.line == 0 ? "" : fmt::format(":{}", where.line);
-    text += fmt::format(" --> {}{}\n", printable(where.file), place);
+    if (!where.file.empty()) text += fmt::format(" --> {}{}\n", printable(where.file), place);
     if (!one.help.empty()) text += fmt::format("  = help: {}\n", one.help);
     return text;
   }

@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <numeric>
 
 #include "host/guard_call.hpp"
+#include "host/text.hpp"
 
 namespace winnow {
 namespace {
@@ -48,6 +50,24 @@ wn_option option_of(const OptionValue& value, Kept& kept) {
   return option;
 }
 
+// Of the files that options name and that are not there: what lies beside them under a like name.
+std::string names_near(const PluginUse& use) {
+  namespace fs = std::filesystem;
+  std::string text;
+  for (const OptionValue& option : use.options) {
+    const auto* path = std::get_if<std::string>(&option.data);
+    if (option.type != WN_OPT_PATH || !path || path->empty()) continue;
+    std::error_code failed;
+    if (fs::exists(*path, failed)) continue;
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(fs::path(*path).parent_path(), failed))
+      names.push_back(entry.path().filename().string());
+    const std::string near = did_you_mean(fs::path(*path).filename().string(), names);
+    if (!near.empty()) text += fmt::format("\n  = help: {}: {}", option.key, near);
+  }
+  return text;
+}
+
 }  // namespace
 
 PluginInstance::PluginInstance(std::shared_ptr<PluginLibrary> library, const PluginUse& use,
@@ -67,7 +87,12 @@ PluginInstance::PluginInstance(std::shared_ptr<PluginLibrary> library, const Plu
   CallContext context(services_);
   const wn_status status =
       plugin_.create(&host_.table, pointers.data(), pointers.size(), context.table(), &instance_);
-  if (status != WN_OK) fail("create", status, context.errors().text());
+  if (status != WN_OK) {
+    throw_if_stopped(services_, status);
+    throw Error(Exit::kPlugin,
+                fmt::format("{} {}: create failed: {}{}", id_, version_,
+                            blame(status, context.errors().text()), names_near(use)));
+  }
   if (!instance_) fail("create", WN_E_INTERNAL, "returned OK but no instance");
 }
 

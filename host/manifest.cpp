@@ -250,6 +250,7 @@ class ManifestReader {
                   : kind == "search" ? PluginKind::kSearch
                                      : PluginKind::kVerifier;
     plugin.summary = reader.text("summary");
+    if (plugin.summary.empty()) plugin.summary = manifest_.summary;
     plugin.aliases = reader.texts("aliases");
     plugin.keywords = reader.texts("keywords");
     plugin.requires_host = reader.texts("requires");

@@ -285,7 +285,7 @@ class OptionCheck {
   void miss(const OptionSpec& spec, const toml::table& table) {
     const toml::node* plugin = table.get("plugin");
     diagnostics_.add(plugin ? where_of(*plugin) : where_of(table),
-                     fmt::format("{} needs the option '{}' ({})", plugin_id_, spec.key,
+                     fmt::format("{} needs the option '{}', {}", plugin_id_, spec.key,
                                  option_type_words(spec.type)),
                      spec.help);
   }

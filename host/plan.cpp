@@ -29,13 +29,13 @@ struct Pretended {
   FinalMode mode = FinalMode::kAsItIs;
 };
 
-// One task, walked by nobody.
-Pretended pretend(const RunConfig& config, Assembly& assembly) {
+// One task, walked by nobody, until it ends or has accepted `most` candidates.
+Pretended pretend(const RunConfig& config, Assembly& assembly, std::uint64_t most) {
   Pretended result;
   Task task(0, config.tasks.front(), assembly.make_search(), assembly.frame());
   const ScoreTable zero = zero_scores(assembly.scorer());
   for (std::uint64_t asks = 0; !task.done(); ++asks) {
-    if (task.accepted() >= kMaxPretended || asks >= kMaxPretended) {
+    if (task.accepted() >= most || asks >= kMaxPretended) {
       result.ended = false;
       return result;
     }
@@ -179,16 +179,16 @@ Plan plan_run(const RunConfig& config, Assembly& assembly, bool measure) {
   assembly.check_conditions();
   Plan plan;
   plan.tasks = config.tasks.size();
-  Pretended one;
-  if (assembly.fixed_cost() || !(config.budget.nfe || config.budget.candidates))
-    one = pretend(config, assembly);
-  else
-    one.ended = false;
-  if (assembly.fixed_cost() && one.ended && one.ledger.candidates == 0)
+  const bool whole = assembly.fixed_cost() || !(config.budget.nfe || config.budget.candidates);
+  // The price of the first candidate hangs on no score.
+  Pretended one = pretend(config, assembly, whole ? kMaxPretended : 1);
+  if (one.ended && one.ledger.candidates == 0)
     throw Error(Exit::kUsage,
                 fmt::format("the budget of {} NFE does not reach for one candidate of {} NFE",
                             config.budget.nfe.value_or(0),
                             total_nfe(assembly.sampler().info(WN_PROFILE_SEARCH))));
+  if (!whole) one = {};
+  one.ended = one.ended && whole;
   plan.exact = assembly.fixed_cost() && one.ended && !config.budget.seconds;
   const bool clock_only = config.budget.seconds && !config.budget.nfe && !config.budget.candidates;
   if (clock_only && !one.ended)

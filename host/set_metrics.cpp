@@ -236,10 +236,13 @@ void check(const FeatureSet& set, const Reference* reference) {
 void require_same_network(const Reference& reference, const std::string& network,
                           std::uint32_t n_features) {
   if (reference.network == network && reference.n_features == n_features) return;
-  throw Error(Exit::kUsage,
-              fmt::format("the reference was made by the network {} ({} features), the samples are "
-                          "seen by {} ({}); make the reference again with 'winnow stats'",
-                          reference.network, reference.n_features, network, n_features));
+  throw Error(
+      Exit::kUsage,
+      fmt::format("the reference was made by the network {}{} ({} features), the samples are "
+                  "seen by {} ({}); take that network, or make the reference again with "
+                  "'winnow stats'",
+                  reference.network, reference.plugin.empty() ? "" : " of " + reference.plugin,
+                  reference.n_features, network, n_features));
 }
 
 Reference make_reference(const FeatureSet& set, std::uint64_t rows, std::uint64_t seed) {

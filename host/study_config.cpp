@@ -36,6 +36,9 @@ class StudyReader {
         sections_(study_sections()) {}
 
   void read() {
+    if (root_.contains("sampler") && !root_.contains("study"))
+      return diagnostics_.add({.file = study_.file}, "this is a run config, expected a study",
+                              "winnow run takes it");
     std::vector<std::string> names;
     for (const ConfigSection& section : sections_)
       if (section.name != "axes") names.push_back(section.name);

@@ -200,8 +200,8 @@ SafetensorsFile read_safetensors(const std::string& path) {
   for (int i = 7; i >= 0; --i)
     header_size = header_size << 8 | std::to_integer<uint64_t>(mapping.data.get()[i]);
   if (header_size > kMaxHeader || header_size > mapping.size - 8) {
-    refuse(path, "the header claims " + std::to_string(header_size) + " bytes, the file has " +
-                     std::to_string(mapping.size) + " and the limit is " +
+    refuse(path, "this is no safetensors file: the header claims " + std::to_string(header_size) +
+                     " bytes, the file has " + std::to_string(mapping.size) + " and the limit is " +
                      std::to_string(kMaxHeader));
   }
   const std::byte* data = mapping.data.get() + 8 + header_size;

@@ -2,7 +2,7 @@
 import re
 import unittest
 
-from winnow_cli import TOY, CliTest, only
+from winnow_cli import PLUGINS, TOY, CliTest, only
 
 
 class Mistakes(CliTest):
@@ -27,6 +27,30 @@ class Mistakes(CliTest):
     def test_a_class_that_the_sampler_does_not_know_is_refused_before_anything_is_made(self):
         self.refused(2, "run", "toy.toml", "tasks.classes=[1, 12]", says=["task 1", "class 12"])
         self.assertFalse((self.folder / "runs").exists())
+
+    def test_a_budget_below_one_candidate_is_refused_before_anything_is_made(self):
+        for search in ("random", "zero_order", "paths"):
+            for verb in (["check", "--load"], ["plan"], ["run"]):
+                with self.subTest(search, verb=verb):
+                    self.refused(2, *verb, "toy.toml", "budget.nfe=1", f"search.plugin=winnow.{search}",
+                                 says=["the budget of 1 NFE does not reach for one candidate"])
+        self.assertFalse((self.folder / "runs").exists())
+
+    def test_check_says_what_it_leaves_to_the_plugins(self):
+        self.assertIn("--load", self.done("check", "toy.toml").stdout)
+        self.assertNotIn("--load", self.done("check", "toy.toml", "--load").stdout)
+
+    def test_a_missing_model_is_named_with_the_nearest_file(self):
+        if not (PLUGINS / "winnow.class_probability").is_dir():
+            self.skipTest("built without LibTorch")
+        self.write("classifier.safetensors", "")
+        self.refused(3, "check", "--load", "toy.toml", "verifier.0={plugin='winnow.class_probability', weights='clasifier.safetensors'}",
+                     says=["clasifier.safetensors", "weights: did you mean 'classifier.safetensors'?"])
+
+    def test_a_study_and_a_run_config_are_told_apart(self):
+        self.write("study.toml", "[study]\nname = 's'\nbase = 'toy.toml'\n[[sweep]]\nlabel = 'a'\n")
+        self.refused(2, "run", "study.toml", says=["this is a study, expected a run config", "winnow study"])
+        self.refused(2, "study", "toy.toml", says=["this is a run config, expected a study", "winnow run"])
 
     def test_a_search_without_an_end_is_refused(self):
         self.write("endless.toml", TOY.replace("nfe = 64", ""))

@@ -141,6 +141,7 @@ class Metrics(CliTest):
         self.refused(2, "metrics", "nothing", *FEATURES, says=["'nothing'", "neither"])
         self.refused(2, "metrics", "toy.toml", *FEATURES, says=["toy.toml", "no IDX file"])
         self.refused(2, "metrics", "empty", says=["--features"])
+        self.refused(2, "metrics", "nothing", says=["'nothing' is not there"])
         png(self.folder / "mixed" / "a.png", picture(1))
         png(self.folder / "mixed" / "b.png", [[1, 2], [3, 4]])
         self.refused(2, "metrics", "mixed", *FEATURES, says=["a.png", "b.png", "3 x 2", "2 x 2"])
@@ -164,6 +165,7 @@ class Metrics(CliTest):
         self.refused(2, "metrics", ours, *FEATURES, "netwrok=x", says=["'network'"])
         self.refused(2, "stats", ours, "--out", "s", says=["--features"])
         self.refused(2, "stats", ours, *FEATURES, says=["--out"])
+        self.refused(2, "stats", ours, *FEATURES, "--out", "nowhere/s", says=["the folder 'nowhere' for 's' is not there"])
         self.refused(2, "metrics", ours, *FEATURES, "--count", "0", says=["--count"])
         self.assertEqual([path for path in pathlib.Path(self.folder).iterdir() if path.name == "s"], [])
 

@@ -1,10 +1,11 @@
 """Runs from the outside: what they print and leave, going on, being stopped, being refused."""
 import json
+import shutil
 import signal
 import subprocess
 import unittest
 
-from winnow_cli import LONG, CliTest
+from winnow_cli import LONG, PROGRAM, CliTest
 
 
 class Runs(CliTest):
@@ -64,6 +65,12 @@ class Runs(CliTest):
         self.refused(2, "run", "toy.toml", "--out", "full", says=["full"])
         self.assertEqual([path.name for path in (self.folder / "full").iterdir()], ["thesis.txt"])
 
+    def test_a_program_whose_file_was_replaced_while_it_runs_goes_on(self):
+        shutil.copy(PROGRAM, self.folder / "winnow")
+        subprocess.run(["bash", "-c", "exec 3<winnow; rm winnow; /proc/self/fd/3 run toy.toml --quiet"], cwd=self.folder,
+                       env=self.environment, check=True, capture_output=True)
+        self.assertIn("was finished before", self.done("run", "toy.toml").stdout)
+
     def test_show_makes_a_candidate_again(self):
         self.done("run", "toy.toml")
         best = self.json("show", "runs/toy", "best", "--task", "2")
@@ -75,6 +82,7 @@ class Runs(CliTest):
         self.assertEqual((one["recipe"]["task"], one["recipe"]["candidate"]), (3, 2))
         self.assertEqual((self.folder / "two.png").read_bytes()[:4], b"\x89PNG")
         self.refused(2, "show", "runs/toy", "second", says=["second"])
+        self.assertNotIn("deterministic", self.done("show", "runs/toy", "3/2").stdout)
         self.refused(2, "show", "runs/toy", "999", says=["999"])
         self.refused(2, "show", "runs/toy", "--task", "9", says=["9"])
 

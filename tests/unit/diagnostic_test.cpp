@@ -58,6 +58,9 @@ TEST_CASE("a mistake in a whole file, or in a file that is not known, needs no l
   CHECK(diagnostics.render() ==
         "error: the config has no [search]\n --> run.toml\n\n"
         "error: odd\n --> other.toml:3\n  = help: look there");
+  Diagnostics nowhere;
+  nowhere.add({}, "an option is missing", "give it");
+  CHECK(nowhere.render() == "error: an option is missing\n  = help: give it");
 }
 
 TEST_CASE("mistakes are sorted by file, line and column", "[diagnostic]") {

@@ -112,6 +112,7 @@ TEST_CASE("a manifest answers everything about its package", "[manifest]") {
   REQUIRE(manifest.plugins.size() == 1);
   const PluginManifest& plugin = manifest.plugins[0];
   CHECK(plugin.kind == PluginKind::kSearch);
+  CHECK(plugin.summary == "Tree search.");  // the package's, as it has none of its own
   CHECK(plugin.aliases == std::vector<std::string>{"org.example.best"});
   CHECK(plugin.provides.size() == 2);
   CHECK(plugin.requires_host == std::vector<std::string>{"wn.host.noise/1"});

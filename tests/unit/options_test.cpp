@@ -187,7 +187,7 @@ TEST_CASE("unknown options suggest the nearest, in nested tables too", "[options
 
 TEST_CASE("a missing option is asked for once, and not when it was misspelt", "[options]") {
   CHECK(only_mistake(check("plugin = \"toy.tree\"\n").diagnostics) ==
-        "1:10 toy.tree needs the option 'weights' (a path (text)) (Where the weights lie.)");
+        "1:10 toy.tree needs the option 'weights', a path (text) (Where the weights lie.)");
   CHECK(only_mistake(check("wieghts = \"w\"\n").diagnostics) ==
         "1:1 unknown option 'wieghts' of toy.tree (did you mean 'weights'?)");
   CHECK(only_mistake(check("weights = 3\n").diagnostics) ==

@@ -92,7 +92,8 @@ TEST_CASE("a study is the grid of its axes, for each seed", "[study]") {
   CHECK(resolved_toml(points[0].config).find("round = 3") != std::string::npos);
 }
 
-TEST_CASE("--quick takes fewer seeds and values and lays its settings over every run", "[study]") {
+TEST_CASE("the quick version takes fewer seeds and values and lays its settings over every run",
+          "[study]") {
   const StudyFile file;
   const Study study = load_study(file.file, true, toy_plugins());
   const auto points = study_points(study, toy_plugins());
