@@ -3,6 +3,7 @@
 
 #include "host/disk.hpp"
 #include "host/study_figures.hpp"
+#include "host/study_markdown.hpp"
 #include "host/study_metrics.hpp"
 #include "host/study_run.hpp"
 #include "host/study_summary.hpp"
@@ -26,8 +27,10 @@ StudyFiles write_study_results(const Study& study, const std::vector<StudyPoint>
   fs::create_directories(folder);
   disk::replace_file(folder, "table.csv", csv_text(table));
   disk::replace_file(folder, "summary.csv", csv_text(summary));
+  disk::replace_file(folder, "summary.md", summary_page(study.name, summary, key_columns(table)));
   write_sqlite(folder / "table.sqlite", {{"points", table}, {"summary", summary}});
-  files.tables = {folder / "table.csv", folder / "summary.csv", folder / "table.sqlite"};
+  files.tables = {folder / "table.csv", folder / "summary.csv", folder / "summary.md",
+                  folder / "table.sqlite"};
   for (const StudyFigure& figure : study.figures) {
     disk::replace_file(folder, figure.file, plot_svg(figure_plot(figure, summary)));
     files.figures.push_back(folder / figure.file);

@@ -13,7 +13,7 @@ struct StudyFiles {
   std::vector<std::filesystem::path> tables, figures;
 };
 
-// Writes table.csv, summary.csv, table.sqlite (with the tables "points" and "summary") and the
+// Writes table.csv, summary.csv, summary.md, table.sqlite (with the tables "points" and "summary") and the
 // figures into study_folder(out, study), whatever was there before; nothing when no run is
 // finished. Throws Error.
 StudyFiles write_study_results(const Study& study, const std::vector<StudyPoint>& points,
