@@ -422,8 +422,8 @@ typedef struct wn_verifier_features_1 { /* what sets of samples are compared on:
  * OK: more of this round follows, ask again; WAIT: the round is complete; DONE: it is complete and
  * the last. A round is told whole, in push order, however many asks it took. Parents may stand in
  * the same round. A candidate that fails is paid in full; one that fails through its parent costs
- * nothing. After a resume the host replays the tells, so ask must be a pure function of begin and
- * the tells before it. */
+ * nothing, save a gradient that it was the first to draw on. After a resume the host replays the
+ * tells, so ask must be a pure function of begin and the tells before it. */
 #define WN_SEARCH_1 "wn.search/1"
 #define WN_CAND_START 0 /* initial latent from noise(0), run to stop_time */
 #define WN_CAND_CONTINUE                                                                     \
