@@ -1,6 +1,8 @@
 // condition.cpp: see condition.hpp.
 #include "host/condition.hpp"
 
+#include <algorithm>
+
 #include "host/png.hpp"
 
 namespace winnow {
@@ -14,11 +16,7 @@ Condition::Condition(const TaskSpec& spec, std::uint64_t task) : prompt(spec.pro
   const Image picture = read_png(spec.image);
   const std::int64_t shape[] = {picture.channels, picture.height, picture.width};
   image = Tensor(1, shape);
-  const std::size_t plane = std::size_t{picture.height} * picture.width;
-  for (std::size_t i = 0; i < plane; ++i)
-    for (std::size_t c = 0; c < picture.channels; ++c)
-      image.item(0)[c * plane + i] =
-          static_cast<float>(picture.pixels[i * picture.channels + c]) / 255.0f;
+  std::ranges::copy(sample_of_image(picture), image.item(0).begin());
   image_view = image.view();
   image_view.ndim -= 1;  // one picture, not a batch
   image_view.shape += 1;

@@ -3,37 +3,15 @@
 
 #include <algorithm>
 
+#include "host/config_key_builders.hpp"
 #include "winnow/winnow.h"
 
 namespace winnow {
 namespace {
 
-ConfigKey key(const std::string& name, std::uint32_t type, const std::string& help) {
-  ConfigKey result;
-  result.spec.key = name;
-  result.spec.type = type;
-  result.spec.help = help;
-  return result;
-}
-
-ConfigKey with_default(ConfigKey key, OptionData value) {
-  key.spec.default_value = std::move(value);
-  return key;
-}
-
-ConfigKey at_least(ConfigKey key, double min) {
-  key.spec.min = min;
-  return key;
-}
-
 ConfigKey above(ConfigKey key, double min) {
   key.spec.min = min;
   key.spec.min_open = true;
-  return key;
-}
-
-ConfigKey at_most(ConfigKey key, double max) {
-  key.spec.max = max;
   return key;
 }
 

@@ -140,24 +140,19 @@ std::string ImageSet::name(std::uint64_t i) const {
 }
 
 void ImageSet::read(std::uint64_t i, std::span<float> out) const {
-  Image image;
   if (files_.empty()) {
     const auto size = static_cast<std::size_t>(shape_[1] * shape_[2]);
-    const std::uint8_t* from = pixels_.data() + chosen_[i] * size;
-    image.channels = 1;
-    image.pixels.assign(from, from + size);
-  } else {
-    image = read_png(files_[chosen_[i]]);
-    if (shape_of(image) != shape_)
-      throw Error(Exit::kUsage,
-                  fmt::format("the pictures of a set are of one kind, but '{}' has "
-                              "{}, '{}' has {}",
-                              name(0), describe(shape_), name(i), describe(shape_of(image))));
+    std::transform(pixels_.data() + chosen_[i] * size, pixels_.data() + (chosen_[i] + 1) * size,
+                   out.begin(), value_of);
+    return;
   }
-  const std::size_t plane = image.pixels.size() / image.channels;
-  for (std::size_t p = 0; p < plane; ++p)
-    for (std::size_t c = 0; c < image.channels; ++c)
-      out[c * plane + p] = static_cast<float>(image.pixels[p * image.channels + c]) / 255.0f;
+  const Image image = read_png(files_[chosen_[i]]);
+  if (shape_of(image) != shape_)
+    throw Error(Exit::kUsage,
+                fmt::format("the pictures of a set are of one kind, but '{}' has "
+                            "{}, '{}' has {}",
+                            name(0), describe(shape_), name(i), describe(shape_of(image))));
+  std::ranges::copy(sample_of_image(image), out.begin());
 }
 
 }  // namespace winnow

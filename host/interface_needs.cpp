@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "host/error.hpp"
+#include "host/selection.hpp"
 #include "winnow/winnow.h"
 
 namespace winnow {
@@ -14,10 +15,6 @@ namespace {
 bool provides(const Registry& registry, PluginKind kind, const std::string& id, const char* table) {
   const auto& provided = registry.find(kind, id).plugin().provides;
   return std::find(provided.begin(), provided.end(), table) != provided.end();
-}
-
-bool judges_within_a_pool(SelectionRule rule) {
-  return rule != SelectionRule::kSingle && rule != SelectionRule::kWeightedSum;
 }
 
 }  // namespace
@@ -31,14 +28,14 @@ void check_interface_needs(const RunConfig& config, const Registry& registry) {
   if (search.claims_true("needs_renoise") &&
       !provides(registry, PluginKind::kSampler, sampler, WN_SAMPLER_RENOISE_1))
     refuse(fmt::format("goes back to noise, but {} has no renoise", sampler));
-  if (search.claims_true("needs_magnitudes") && judges_within_a_pool(config.rule))
+  if (search.claims_true("needs_magnitudes") && is_pooled(config.rule))
     refuse(
         "needs scores on a fixed scale, but selection.rule judges within a pool; take "
         "\"weighted-sum\"");
   if (!search.claims_true("needs_gradient")) return;
   if (!provides(registry, PluginKind::kSampler, sampler, WN_SAMPLER_VJP_1))
     refuse(fmt::format("follows gradients, but {} has no vjp", sampler));
-  if (judges_within_a_pool(config.rule))
+  if (is_pooled(config.rule))
     refuse(
         "follows gradients, but selection.rule ranks within a pool, and ranks have no gradient; "
         "take \"weighted-sum\"");

@@ -80,18 +80,22 @@ Image blank(std::uint64_t width, std::uint64_t height, std::uint32_t channels) {
 
 }  // namespace
 
+std::uint8_t pixel_of(float value) {
+  // Written so that NaN fails both comparisons and becomes 0.
+  const float clamped = value > 0.0f ? (value < 1.0f ? value : 1.0f) : 0.0f;
+  return static_cast<std::uint8_t>(std::floor(clamped * 255.0 + 0.5));
+}
+
+float value_of(std::uint8_t pixel) { return static_cast<float>(pixel / 255.0); }
+
 Image image_of_sample(const float* sample, std::uint32_t channels, std::uint32_t height,
                       std::uint32_t width) {
   Image image = blank(width, height, channels);
   check(image);
   const std::size_t plane = std::size_t{width} * height;
   for (std::size_t c = 0; c < channels; ++c)
-    for (std::size_t i = 0; i < plane; ++i) {
-      const float value = sample[c * plane + i];
-      // Written so that NaN fails both comparisons and becomes 0.
-      const float clamped = value > 0.0f ? (value < 1.0f ? value : 1.0f) : 0.0f;
-      image.pixels[i * channels + c] = static_cast<std::uint8_t>(std::floor(clamped * 255.0 + 0.5));
-    }
+    for (std::size_t i = 0; i < plane; ++i)
+      image.pixels[i * channels + c] = pixel_of(sample[c * plane + i]);
   return image;
 }
 
@@ -101,7 +105,7 @@ std::vector<float> sample_of_image(const Image& image) {
   std::vector<float> sample(plane * image.channels);
   for (std::size_t c = 0; c < image.channels; ++c)
     for (std::size_t i = 0; i < plane; ++i)
-      sample[c * plane + i] = static_cast<float>(image.pixels[i * image.channels + c] / 255.0);
+      sample[c * plane + i] = value_of(image.pixels[i * image.channels + c]);
   return sample;
 }
 

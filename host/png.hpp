@@ -14,6 +14,11 @@ struct Image {
   std::vector<std::uint8_t> pixels;  // [height, width, channels]
 };
 
+// One value of a sample as it is written (clamped to [0, 1], rounded half up, NaN becomes 0), and
+// back: pixel_of(value_of(p)) == p.
+std::uint8_t pixel_of(float value);
+float value_of(std::uint8_t pixel);
+
 // From a sample [C,H,W] float32 in [0,1] (clamped; rounded half up; NaN becomes 0). C is 1 or 3.
 Image image_of_sample(const float* sample, std::uint32_t channels, std::uint32_t height,
                       std::uint32_t width);

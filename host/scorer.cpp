@@ -2,17 +2,15 @@
 #include "host/scorer.hpp"
 
 #include <algorithm>
-#include <cmath>
+
+#include "host/png.hpp"
 
 namespace winnow {
 namespace {
 
-// As image_of_sample (png.hpp) rounds, so that a sample read back from its PNG is the same one.
+// So that a sample read back from its PNG is the same one.
 void round_to_8_bits(std::span<float> values) {
-  for (float& v : values) {
-    const float clamped = v > 0.0f ? (v < 1.0f ? v : 1.0f) : 0.0f;
-    v = static_cast<float>(std::floor(clamped * 255.0 + 0.5) / 255.0);
-  }
+  for (float& v : values) v = value_of(pixel_of(v));
 }
 
 std::vector<std::int64_t> item_shape(const Tensor& samples) {

@@ -11,15 +11,17 @@ namespace winnow {
 // Head 0 of each selecting verifier, in the order of the config; empty: the candidate failed.
 using Heads = std::vector<double>;
 
+// True when a score only has meaning within a pool (the ranks, z-sum).
+constexpr bool is_pooled(SelectionRule rule) {
+  return rule != SelectionRule::kSingle && rule != SelectionRule::kWeightedSum;
+}
+
 class Selection {
  public:
   Selection(SelectionRule rule, std::vector<double> weights)
       : rule_(rule), weights_(std::move(weights)) {}
 
-  // True when a score only has meaning within a pool (the ranks, z-sum).
-  bool pooled() const {
-    return rule_ != SelectionRule::kSingle && rule_ != SelectionRule::kWeightedSum;
-  }
+  bool pooled() const { return is_pooled(rule_); }
   double weight(std::size_t v) const { return weights_[v]; }  // of selecting verifier v
   // single and weighted-sum: sum_v weight_v * head_v.
   double absolute(const Heads& heads) const;

@@ -1,33 +1,19 @@
 // study_keys.cpp: the table itself.
 #include "host/study_keys.hpp"
 
+#include "host/config_key_builders.hpp"
 #include "winnow/winnow.h"
 
 namespace winnow {
 namespace {
-
-ConfigKey key(const std::string& name, std::uint32_t type, const std::string& help) {
-  ConfigKey result;
-  result.spec.key = name;
-  result.spec.type = type;
-  result.spec.help = help;
-  return result;
-}
 
 ConfigKey needed(ConfigKey key) {
   key.needed = true;
   return key;
 }
 
-ConfigKey with_default(ConfigKey key, OptionData value) {
-  key.spec.default_value = std::move(value);
-  return key;
-}
-
 ConfigKey within(ConfigKey key, double min, double max) {
-  key.spec.min = min;
-  key.spec.max = max;
-  return key;
+  return at_most(at_least(std::move(key), min), max);
 }
 
 ConfigKey scale(const std::string& name) {

@@ -156,15 +156,7 @@ int train_dual_encoder(Options& options) {
   });
   if (!done) return 0;
 
-  auto weights = trainer.average();
-  for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
-  auto metadata = loop.identity;
-  metadata.merge(dual::network_metadata(net));
-  metadata["images"] = std::to_string(images);
-  metadata["minutes"] = std::to_string(static_cast<int64_t>(trainer.seconds / 60 + 0.5));
-  metadata["dataset"] = "Fashion-MNIST";
-  save_tensors(out, weights, metadata);
-  std::printf("wrote %s\n", out.c_str());
+  write_weights(out, trainer.average(), trainer, loop, images, dual::network_metadata(net));
   evaluate(out, data_folder);
   return 0;
 }

@@ -111,7 +111,7 @@ void evaluate(const std::string& file, const std::string& data_folder) {
 
 // Rounds the encoder to float16 first, so that the head is fitted to the features that are shipped.
 void finish(classifier::Network& net, const Trainer& trainer, const std::string& data_folder,
-            const std::string& out, uint64_t seed, std::map<std::string, std::string> metadata) {
+            const std::string& out, uint64_t seed, const Loop& loop, int64_t images) {
   const at::NoGradGuard no_grad;
   classifier::for_each_tensor(net, [&](const std::string& name, at::Tensor& tensor) {
     const auto found = trainer.average().find(name);
@@ -124,14 +124,9 @@ void finish(classifier::Network& net, const Trainer& trainer, const std::string&
     net.head = fit_head(features, data.labels, seed);
   }
   std::map<std::string, at::Tensor> weights;
-  classifier::for_each_tensor(net, [&](const std::string& name, at::Tensor& tensor) {
-    weights[name] = tensor.to(at::kHalf);
-  });
-  metadata.merge(classifier::network_metadata(net, "encoder"));
-  metadata["minutes"] = std::to_string(static_cast<int64_t>(trainer.seconds / 60 + 0.5));
-  metadata["dataset"] = "Fashion-MNIST";
-  save_tensors(out, weights, metadata);
-  std::printf("wrote %s\n", out.c_str());
+  classifier::for_each_tensor(
+      net, [&](const std::string& name, at::Tensor& tensor) { weights[name] = tensor; });
+  write_weights(out, weights, trainer, loop, images, classifier::network_metadata(net, "encoder"));
 }
 
 int train_encoder(Options& options) {
@@ -190,9 +185,7 @@ int train_encoder(Options& options) {
                             scale);
   });
   if (!done) return 0;
-  auto metadata = loop.identity;
-  metadata["images"] = std::to_string(images);
-  finish(net, trainer, data_folder, out, seed, metadata);
+  finish(net, trainer, data_folder, out, seed, loop, images);
   evaluate(out, data_folder);
   return 0;
 }

@@ -162,15 +162,8 @@ int train(Options& options) {
 
   auto weights = trainer.average();
   weights["pos_embed"] = net.position;
-  for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
-  auto metadata = loop.identity;
-  metadata["architecture"] = "sit";
-  metadata["images"] = std::to_string(images);
-  metadata["heads"] = std::to_string(config.heads);
-  metadata["minutes"] = std::to_string(static_cast<int64_t>(trainer.seconds / 60 + 0.5));
-  metadata["dataset"] = "Fashion-MNIST";
-  save_tensors(out, weights, metadata);
-  std::printf("wrote %s\n", out.c_str());
+  write_weights(out, weights, trainer, loop, images,
+                {{"architecture", "sit"}, {"heads", std::to_string(config.heads)}});
   return 0;
 }
 

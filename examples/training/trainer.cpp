@@ -243,6 +243,18 @@ bool train(Trainer& trainer, const Loop& loop,
   return true;
 }
 
+void write_weights(const std::string& file, std::map<std::string, at::Tensor> weights,
+                   const Trainer& trainer, const Loop& loop, int64_t images,
+                   std::map<std::string, std::string> metadata) {
+  for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
+  metadata.insert(loop.identity.begin(), loop.identity.end());
+  metadata["images"] = std::to_string(images);
+  metadata["minutes"] = std::to_string(static_cast<int64_t>(trainer.seconds / 60 + 0.5));
+  metadata["dataset"] = "Fashion-MNIST";
+  save_tensors(file, weights, metadata);
+  std::printf("wrote %s\n", file.c_str());
+}
+
 double Stopwatch::lap() {
   const auto now = std::chrono::steady_clock::now();
   const double out = std::chrono::duration<double>(now - last_).count();

@@ -166,3 +166,12 @@ TEST_CASE("a grid of grey and coloured tiles is coloured; unequal sizes are refu
   CHECK_THROWS_AS(make_grid({{ramp(1, 1, 1), ramp(2, 1, 1)}}, 1), Error);
   CHECK_THROWS_AS(make_grid({{}}, 1), Error);
 }
+
+TEST_CASE("a picture made a sample and written again is the same picture", "[png]") {
+  Image image{16, 8, 3, {}};
+  for (int i = 0; i < 16 * 8 * 3; ++i) image.pixels.push_back(static_cast<std::uint8_t>(i));
+  const std::vector<float> sample = sample_of_image(image);
+  CHECK(sample.front() == 0.0f);
+  CHECK(sample[1] == 3 / 255.0f);  // [C, H, W]: the first channel of the second pixel
+  CHECK(image_of_sample(sample.data(), 3, 8, 16).pixels == image.pixels);
+}
