@@ -11,7 +11,8 @@
 // u = dx/dt = -v. `velocity` below is the only place where the clocks meet. Guidance: v = v_null +
 // cfg_scale (v_class - v_null). The solvers' formulas stand in flow_solvers.hpp. A candidate that
 // asks for stochasticity s > 0 gets the SDE with s * noise_strength, whatever the solver; -1 turns
-// the SDE into Euler.
+// the SDE into Euler. precision = "bf16" runs the network, not the solver, in bfloat16: faster
+// where the CPU has AVX512-BF16 or AMX, or on a GPU.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
@@ -46,7 +47,11 @@ at::Device parse_device(const std::string& name) {
                   "device is \"" + name + "\", but this LibTorch reaches the CPU only");
 }
 
-sit::Network load(const std::string& path, at::Device device) {
+at::ScalarType parse_precision(const std::string& name) {
+  return name == "bf16" ? at::kBFloat16 : at::kFloat;
+}
+
+sit::Network load(const std::string& path, at::Device device, at::ScalarType precision) {
   try {
     const SafetensorsFile file = read_safetensors(path);
     sit::Network net =
@@ -56,8 +61,9 @@ sit::Network load(const std::string& path, at::Device device) {
                                std::to_string(net.config.channels) +
                                " channels, expected pixels (1 or 3)");
     }
-    sit::for_each_tensor(
-        net, [&](const std::string&, at::Tensor& tensor) { tensor = tensor.to(device); });
+    sit::for_each_tensor(net, [&](const std::string&, at::Tensor& tensor) {
+      tensor = tensor.to(device, precision);
+    });
     return net;
   } catch (const std::runtime_error& error) {
     throw wn::Error(WN_E_INVALID_ARGUMENT, error.what());
@@ -87,7 +93,8 @@ class Sit {
 
   Sit(const wn::Host&, const wn::Options& options)
       : device_(parse_device(options.str("device"))),
-        net_(load(options.path("weights").string(), device_)),
+        precision_(parse_precision(options.str("precision"))),
+        net_(load(options.path("weights").string(), device_, precision_)),
         solver_(flow::parse_solver(options.str("solver"))),
         strength_(options.f64("noise_strength")),
         guidance_(options.f64("cfg_scale")),
@@ -285,14 +292,18 @@ class Sit {
     return out.to(device_);
   }
 
+  // The network in its own precision, between latents in float32.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& s, const at::Tensor& label) const {
+    return sit::velocity(net_, x.to(precision_), s, label).to(at::kFloat);
+  }
+
   // u at (x, time), one NFE per item.
   template <class Times>
   at::Tensor velocity(const at::Tensor& x, const Times& times, const at::Tensor& label) const {
     const at::Tensor s = 1 - column(times).flatten();
-    if (!guided()) return -sit::velocity(net_, x, s, label);
-    const at::Tensor both =
-        sit::velocity(net_, at::cat({x, x}), at::cat({s, s}),
-                      at::cat({label, at::full_like(label, net_.config.classes)}));
+    if (!guided()) return -forward(x, s, label);
+    const at::Tensor both = forward(at::cat({x, x}), at::cat({s, s}),
+                                    at::cat({label, at::full_like(label, net_.config.classes)}));
     const auto halves = both.chunk(2);
     return -(halves[1] + guidance_ * (halves[0] - halves[1]));
   }
@@ -357,6 +368,7 @@ class Sit {
   }
 
   at::Device device_;
+  at::ScalarType precision_;
   sit::Network net_;
   flow::Solver solver_;
   double strength_, guidance_;

@@ -4,9 +4,9 @@
 //   build/tests/sit_throughput PLUGINS MODEL.safetensors [--batch 16] [--candidates 256] [--repeats
 //   5]
 //
-// Prints network evaluations per second of both, interleaved, and the ratio of the medians. A whole
-// run means: plugins loaded, noise, ask, batches, decode, the verifier `brightness`, journal, PNG
-// files, summary, gallery.
+// Prints network evaluations per second of both and of the bare loop in bfloat16, interleaved, and
+// the ratios of the medians. A whole run means: plugins loaded, noise, ask, batches, decode, the
+// verifier `brightness`, journal, PNG files, summary, gallery.
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
@@ -44,7 +44,7 @@ double median(std::vector<double> values) {
 // Evaluations per second of the bare loop: the shapes of a Heun run, nothing else.
 double bare(const winnow::sit::Network& network, int batch, int candidates) {
   const c10::InferenceMode guard;
-  const at::Tensor x = at::randn({batch, 1, 28, 28});
+  const at::Tensor x = at::randn({batch, 1, 28, 28}).to(network.position.scalar_type());
   const at::Tensor s = at::full({batch}, 0.5);
   const at::Tensor label = at::zeros({batch}, at::kLong);
   const auto start = Clock::now();
@@ -100,16 +100,24 @@ int main(int argc, char** argv) {
   const winnow::SafetensorsFile file = winnow::read_safetensors(words[1]);
   const auto network = winnow::sit::network_from_tensors(
       winnow::to_tensors(file), winnow::metadata_integer(file, "heads", 1, 1024));
-  std::vector<double> bare_rates, run_rates;
+  auto rounded = network;
+  winnow::sit::for_each_tensor(
+      rounded, [](const std::string&, at::Tensor& tensor) { tensor = tensor.to(at::kBFloat16); });
+  std::vector<double> bare_rates, run_rates, bf16_rates;
   for (int repeat = 0; repeat <= repeats; ++repeat) {  // the first pair warms up
     const double b = bare(network, batch, candidates);
     const double r = whole_run(registry, folder / "run.toml", folder / "out", candidates);
+    const double h = bare(rounded, batch, candidates);
     if (repeat == 0) continue;
     bare_rates.push_back(b);
     run_rates.push_back(r);
-    std::printf("bare %8.1f NFE/s   whole run %8.1f NFE/s   ratio %.3f\n", b, r, r / b);
+    bf16_rates.push_back(h);
+    std::printf("bare %8.1f NFE/s   whole run %8.1f NFE/s   ratio %.3f   bare bf16 %8.1f NFE/s\n",
+                b, r, r / b, h);
   }
-  std::printf("medians of %d: bare %.1f, whole run %.1f, ratio %.3f (batch %d)\n", repeats,
-              median(bare_rates), median(run_rates), median(run_rates) / median(bare_rates), batch);
+  const double b = median(bare_rates), r = median(run_rates), h = median(bf16_rates);
+  std::printf("medians of %d: bare %.1f, whole run %.1f, ratio %.3f (batch %d)\n", repeats, b, r,
+              r / b, batch);
+  std::printf("bfloat16 over float32, bare: %.1f NFE/s, ratio %.3f\n", h, h / b);
   fs::remove_all(folder);
 }

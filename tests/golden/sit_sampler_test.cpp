@@ -36,6 +36,7 @@ struct Bench {
                         {{"cfg_scale", WN_OPT_F64, OptionData(settings.cfg_scale)},
                          text("device", "cpu"),
                          {"noise_strength", WN_OPT_F64, OptionData(1.0)},
+                         text("precision", "fp32"),
                          {"search_steps", WN_OPT_I64, OptionData(int64_t{4})},
                          text("solver", settings.solver),
                          {"steps", WN_OPT_I64, OptionData(int64_t{13})},

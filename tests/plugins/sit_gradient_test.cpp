@@ -57,6 +57,7 @@ struct Gradients {
                         {{"cfg_scale", WN_OPT_F64, OptionData(s.cfg_scale)},
                          {"device", WN_OPT_STR, OptionData(std::string("cpu"))},
                          {"noise_strength", WN_OPT_F64, OptionData(1.0)},
+                         {"precision", WN_OPT_STR, OptionData(std::string("fp32"))},
                          {"search_steps", WN_OPT_I64, OptionData(int64_t{2})},
                          {"solver", WN_OPT_STR, OptionData(s.solver)},
                          {"steps", WN_OPT_I64, OptionData(s.steps)},

@@ -144,6 +144,22 @@ TEST_CASE("gradients through network and classifier raise the score, and replay 
   CHECK(sit.scores("parts") == sit.scores("once"));
 }
 
+TEST_CASE("a network in bfloat16 makes nearly the same samples of the same noise", "[sit]") {
+  SitRun sit;
+  sit.run("fp32", {});
+  sit.run("bf16", {"sampler.precision=\"bf16\""});
+  const auto exact = sit.scores("fp32"), rounded = sit.scores("bf16");
+  REQUIRE(exact.size() == 40);
+  double moved = 0, spread = 0, before = 0;
+  for (const auto& [candidate, score] : exact) {
+    moved += std::abs(rounded.at(candidate) - score);
+    spread += std::abs(before - score);
+    before = score;
+  }
+  CHECK(moved > 0);
+  CHECK(moved < 0.1 * spread);
+}
+
 TEST_CASE("the judge may not select", "[sit]") {
   SitRun sit;
   CHECK_THROWS_WITH(sit.config({"verifier.1.role=\"select\""}), Catch::Contains("report"));
