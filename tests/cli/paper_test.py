@@ -1,6 +1,5 @@
-"""The paper's experiments, small: every study whose models are there runs to its end, and draws all of its figures."""
+"""The paper's experiments, small: every study runs to its end, and draws all of its figures."""
 import pathlib
-import re
 import unittest
 
 from winnow_cli import PLUGINS, CliTest
@@ -12,9 +11,8 @@ class Paper(CliTest):
     def test_the_quick_version_makes_every_table_and_figure(self):
         if not (PLUGINS / "winnow.sit").is_dir():
             self.skipTest("built without LibTorch")
-        files = [file for file in sorted(PAPER.glob("*.toml"))
-                 if all((PAPER / model).exists() for model in re.findall(r'"([^"]*\.safetensors)"', file.read_text()))]
-        self.assertGreaterEqual(len(files), 7)
+        files = sorted(PAPER.glob("*.toml"))
+        self.assertEqual(len(files), 8)
         self.environment["OMP_WAIT_POLICY"] = "passive"
         for file in files:
             study = self.json("study", file, "--quick", "--out", "paper")["studies"][0]
