@@ -36,6 +36,8 @@ Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPr
       return check_verb(line);
     case Verb::kShow:
       return show_verb(line);
+    case Verb::kVerify:
+      return verify_verb(line);
     case Verb::kStatus:
       return status_verb(line);
     case Verb::kStats:

@@ -53,6 +53,7 @@ class Parser {
     add_plan();
     add_check();
     add_show();
+    add_verify();
     add_status();
     add_stats();
     add_metrics();
@@ -162,6 +163,26 @@ class Parser {
         ->check(CLI::NonNegativeNumber);
     show->add_option("--out", out_, "Write the sample to this PNG.")->type_name("FILE");
     plugin_flag(show);
+  }
+
+  void add_verify() {
+    CLI::App* verify =
+        verb(app_, "verify", Verb::kVerify,
+             "Make a random share of the candidates again, and try the plugins' claims.");
+    verify->add_option("RUNDIR", directory_, "A run directory.")->required();
+    verify->add_option("--share", line_.share, "Of the candidates (default 0.01); one at least.")
+        ->type_name("PART")
+        ->check(CLI::Range(0.0, 1.0));
+    verify->add_option("--seed", line_.seed, "Of the choice (default 0).")
+        ->type_name("S")
+        ->check(CLI::NonNegativeNumber);
+    verify
+        ->add_option(
+            "--tolerance", line_.tolerance,
+            "Of a score against the journal's, relative to max(1, |score|) (default 1e-3).")
+        ->type_name("X")
+        ->check(CLI::NonNegativeNumber);
+    plugin_flag(verify);
   }
 
   void add_status() {

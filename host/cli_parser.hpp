@@ -18,6 +18,7 @@ enum class Verb {
   kPlan,
   kCheck,
   kShow,
+  kVerify,
   kStatus,
   kStats,
   kMetrics,
@@ -43,9 +44,10 @@ struct CommandLine {
   std::string only;                                 // study: a sweep; empty: all
   bool measure = true;                              // plan
   bool load = false, print = false;                 // check
-  std::filesystem::path directory;                  // show, status
+  std::filesystem::path directory;                  // show, status, verify
   std::string candidate = "best";                   // show: "best", "17", "3/17", "3/best"
   std::uint64_t task = 0;                           // show
+  double share = 0.01, tolerance = 1e-3;            // verify
   std::string id;                                   // plugins info
   std::string kind;  // plugins list: "sampler", "verifier", "search" or "": all
   bool why = false;  // plugins list

@@ -29,6 +29,7 @@ Answer study_verb(const CommandLine& line, const StopSignals& signals, ProgressP
 Answer plan_verb(const CommandLine& line);
 Answer check_verb(const CommandLine& line);
 Answer show_verb(const CommandLine& line);
+Answer verify_verb(const CommandLine& line);
 Answer status_verb(const CommandLine& line);
 Answer stats_verb(const CommandLine& line);
 Answer metrics_verb(const CommandLine& line);

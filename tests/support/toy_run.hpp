@@ -65,6 +65,31 @@ round = 5
   }
 };
 
+using Overrides = std::vector<std::string>;
+
+// Searches that together use every way a candidate can be made.
+inline const std::map<std::string, Overrides>& searches() {
+  static const std::map<std::string, Overrides> all{
+      {"random", {}},
+      {"zero_order", {"search={plugin=\"winnow.zero_order\", neighbours=3}"}},
+      {"every_operation", {"search={plugin=\"winnow.toy.every_operation\"}"}},
+      {"paths", {"search={plugin=\"winnow.paths\", paths=2, branches=3, leg_steps=2}"}},
+      {"first_order",
+       {"search={plugin=\"winnow.first_order\", chains=2}",
+        "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"}},
+      {"every_gradient",
+       {"search={plugin=\"winnow.toy.every_gradient\"}",
+        "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]", "budget.nfe=320"}},
+      {"previews",
+       {"search={plugin=\"winnow.toy.every_operation\"}",
+        "verifier=[{plugin=\"winnow.toy.preview_pixel\", time=0.3}, "
+        "{plugin=\"winnow.toy.preview_pixel\", name=\"early\", time=0.8, role=\"report\"}]"}},
+      {"sets",
+       {"search={plugin=\"winnow.zero_order\", neighbours=3}",
+        "verifier=[{plugin=\"winnow.toy.balance\"}]"}}};
+  return all;
+}
+
 // Every ask and every result of a journal, sorted within a task; what must not depend on how a run
 // is executed.
 inline std::vector<std::string> logical_records(const std::filesystem::path& run) {

@@ -1,6 +1,6 @@
 // toy_verifiers: for tests: one that rates by a single pixel, one that gives NaN for dark images,
-// a smooth one with a gradient, one that looks at previews, one that rates sets, and one with
-// features.
+// a smooth one with a gradient, one that looks at previews, one that rates sets, one with features,
+// and one whose claims are not true.
 #include <cmath>
 #include <limits>
 
@@ -152,6 +152,23 @@ class Features {
   std::string network_;
 };
 
+// Claims to be deterministic and batch invariant, but counts its calls into the score.
+class Drift {
+ public:
+  static constexpr const char* kId = "winnow.odd.drift";
+
+  wn::VerifierInfo info() const { return {.flags = WN_F_DETERMINISTIC | WN_F_BATCH_INVARIANT}; }
+
+  void score(const wn::VerifierBatch& batch, std::span<float> scores) {
+    ++calls_;
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      scores[i] = batch.sample(i)[0] + static_cast<float>(calls_);
+  }
+
+ private:
+  int calls_ = 0;
+};
+
 }  // namespace
 
-WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance, Features)
+WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance, Features, Drift)

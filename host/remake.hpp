@@ -1,0 +1,53 @@
+// remake.hpp: candidates of a run made again from their recipes; `show` and `verify` stand on it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/assembly.hpp"
+#include "host/records.hpp"
+
+namespace winnow {
+
+// One candidate as it came out this time.
+struct Remade {
+  std::vector<float> sample;  // or the preview that was scored
+  std::string hash;
+  ScoreTable scores;  // empty for set-level verifiers: their scores hang on the whole set
+  nlohmann::ordered_json recipe;
+};
+
+// A run read back, with the plugins of its config. Only reads the run directory.
+class RemadeRun {
+ public:
+  // Throws Error: the plugins do not load, the journal is damaged. `config` and `registry` outlive
+  // it.
+  RemadeRun(const RunConfig& config, const Registry& registry, const std::filesystem::path& run);
+  ~RemadeRun();
+  RemadeRun(const RemadeRun&) = delete;
+
+  const History& history() const { return history_; }
+  Assembly& assembly() { return assembly_; }
+
+  // Replays the task's search as far as this candidate; nothing is made. The same task may go on to
+  // a later candidate, not back. Returns the journal's record of it, under the id of the candidate
+  // that was really made. Throws Error(Exit::kUsage): not there, without a result, failed, or never
+  // scored.
+  const DoneRecord& find(std::uint64_t task, std::uint64_t candidate);
+
+  // Makes the candidate last found, parents first, one at a time, and scores it.
+  Remade make();
+
+ private:
+  class Replay;
+  const RunConfig& config_;
+  History history_;
+  Assembly assembly_;
+  std::uint64_t task_ = 0;
+  std::unique_ptr<Replay> replay_;  // of task_
+  DoneRecord found_;
+};
+
+}  // namespace winnow

@@ -1,0 +1,162 @@
+// verify.cpp: see verify.hpp.
+#include "host/verify.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "host/remake.hpp"
+
+namespace winnow {
+namespace {
+
+struct Pick {
+  std::uint64_t task, candidate;
+  auto operator<=>(const Pick&) const = default;
+};
+
+// Those with scores, in the order of their ids: a replayed search goes forward only.
+std::vector<Pick> with_results(const History& history) {
+  std::vector<Pick> picks;
+  for (const auto& [task, done] : history.done)
+    for (const auto& [candidate, record] : done)
+      if (record.error.empty() && !record.scores.empty()) picks.push_back({task, candidate});
+  std::ranges::sort(picks);
+  return picks;
+}
+
+std::vector<Pick> choose(const std::vector<Pick>& all, const VerifyRequest& request) {
+  const double wanted = std::ceil(request.share * static_cast<double>(all.size()));
+  const auto count = std::clamp<std::size_t>(static_cast<std::size_t>(wanted), 1, all.size());
+  std::vector<Pick> picks;
+  std::mt19937_64 random(request.seed);
+  std::ranges::sample(all, std::back_inserter(picks), static_cast<std::ptrdiff_t>(count), random);
+  return picks;  // std::ranges::sample keeps the order
+}
+
+double median(std::vector<double>& values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+// A claim being tried.
+class Trial {
+ public:
+  Trial(const PluginManifest& plugin, const char* claim)
+      : verdict_{plugin.id, claim, plugin.claims_true(claim), 0, 0, ""} {}
+  void add(bool held, const Pick& pick) {
+    ++verdict_.tried;
+    verdict_.held += held;
+    if (!held && verdict_.counterexample.empty())
+      verdict_.counterexample = fmt::format("task {}, candidate {}", pick.task, pick.candidate);
+  }
+  const ClaimVerdict& verdict() const { return verdict_; }
+
+ private:
+  ClaimVerdict verdict_;
+};
+
+struct Trials {
+  Trial deterministic, batch_invariant;
+  explicit Trials(const PluginManifest& plugin)
+      : deterministic(plugin, "deterministic"), batch_invariant(plugin, "batch_invariant") {}
+};
+
+class Verifying {
+ public:
+  Verifying(const RunConfig& config, const Registry& registry, const std::filesystem::path& run)
+      : config_(config),
+        run_(config, registry, run),
+        sampler_(registry.find(PluginKind::kSampler, config.sampler.id).plugin()) {
+    for (std::size_t v = 0; v < scorer().size(); ++v)
+      verifiers_.emplace_back(
+          registry.find(PluginKind::kVerifier, scorer().verifier(v).use().use.id).plugin());
+    differences_.resize(scorer().size());
+  }
+
+  Verification go(const VerifyRequest& request) {
+    const std::vector<Pick> all = with_results(run_.history());
+    if (all.empty()) throw Error(Exit::kUsage, "no candidate of this run has a result");
+    Verification result;
+    result.candidates = all.size();
+    result.hashes_must_be_equal = config_.deterministic;
+    for (const Pick& pick : choose(all, request)) try_one(pick, result);
+    sum_up(request, result);
+    return result;
+  }
+
+ private:
+  Scorer& scorer() { return run_.assembly().scorer(); }
+
+  void try_one(const Pick& pick, Verification& result) {
+    const DoneRecord known = run_.find(pick.task, pick.candidate);
+    const Remade once = run_.make(), again = run_.make();
+    ++result.made;
+    const bool equal = once.hash == known.hash;
+    result.hashes_equal += equal;
+    sampler_.deterministic.add(once.hash == again.hash, pick);
+    if (!config_.deterministic) sampler_.batch_invariant.add(equal, pick);
+    for (std::size_t v = 0; v < scorer().size(); ++v) {
+      if (once.scores[v].empty()) continue;
+      // Of other bits a verifier may say something else.
+      if (once.hash == again.hash)
+        verifiers_[v].deterministic.add(once.scores[v] == again.scores[v], pick);
+      if (v >= known.scores.size() || known.scores[v].empty()) continue;
+      if (equal && !config_.deterministic)
+        verifiers_[v].batch_invariant.add(once.scores[v] == known.scores[v], pick);
+      const double was = known.scores[v].front(), is = once.scores[v].front();
+      differences_[v].push_back(std::abs(is - was) / std::max(1.0, std::abs(was)));
+    }
+  }
+
+  void add(const Trial& trial, Verification& result) const {
+    const ClaimVerdict& verdict = trial.verdict();
+    if (verdict.tried == 0) return;
+    if (verdict.refuted())
+      result.faults.push_back(fmt::format("{} claims to be {}, but was so in {} of {} trials; {}",
+                                          verdict.plugin, verdict.claim, verdict.held,
+                                          verdict.tried, verdict.counterexample));
+    result.claims.push_back(verdict);
+  }
+
+  void sum_up(const VerifyRequest& request, Verification& result) {
+    add(sampler_.deterministic, result);
+    add(sampler_.batch_invariant, result);
+    for (std::size_t v = 0; v < verifiers_.size(); ++v) {
+      add(verifiers_[v].deterministic, result);
+      add(verifiers_[v].batch_invariant, result);
+      auto& all = differences_[v];
+      const std::string name = scorer().verifier(v).use().name;
+      const double largest = all.empty() ? 0 : *std::ranges::max_element(all);
+      result.differences.push_back({name, all.size(), largest, median(all)});
+      if (largest > request.tolerance)
+        result.faults.push_back(
+            fmt::format("a score by {} differs by {:.3g} from the journal's; "
+                        "expected at most {:.3g}",
+                        name, largest, request.tolerance));
+    }
+    if (result.hashes_must_be_equal && result.hashes_equal < result.made)
+      result.faults.push_back(
+          fmt::format("{} of {} samples of a deterministic run came out with other bits",
+                      result.made - result.hashes_equal, result.made));
+  }
+
+  const RunConfig& config_;
+  RemadeRun run_;
+  Trials sampler_;
+  std::vector<Trials> verifiers_;
+  std::vector<std::vector<double>> differences_;  // by verifier
+};
+
+}  // namespace
+
+Verification verify_run(const RunConfig& config, const Registry& registry,
+                        const std::filesystem::path& run, const VerifyRequest& request) {
+  return Verifying(config, registry, run).go(request);
+}
+
+}  // namespace winnow
