@@ -5,6 +5,7 @@ import argparse
 import hashlib
 import json
 import pathlib
+import platform
 import re
 import sys
 import tomllib
@@ -108,8 +109,8 @@ def main() -> None:
     parser.add_argument("manifest", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--library", type=pathlib.Path)
-    parser.add_argument("--os", default="linux")
-    parser.add_argument("--arch", default="x86_64")
+    parser.add_argument("--os", default=platform.system().lower())
+    parser.add_argument("--arch", default=platform.machine())
     parser.add_argument("--libtorch", default="")
     arguments = parser.parse_args()
     {"header": header, "finish": finish}[arguments.verb](arguments)

@@ -1,0 +1,14 @@
+#!/bin/sh
+# build.sh: makes the package build/org.example.climber: the library, and the manifest with its
+# size and sha256. WINNOW_SDK names the folder where winnow's SDK was installed.
+set -eu
+cd "$(dirname "$0")"
+sdk=${WINNOW_SDK:-/usr/local}
+manifest=$sdk/lib/cmake/winnow-sdk/winnow_manifest.py
+package=build/org.example.climber
+mkdir -p "$package"
+python3 "$manifest" header winnow-plugin.toml build/winnow_manifest.h
+${CC:-cc} -std=c99 -O2 -Wall -Wextra -shared -fPIC -fvisibility=hidden -I build -I "$sdk/include" \
+  climber.c -o "$package/libclimber.so"
+python3 "$manifest" finish winnow-plugin.toml "$package/winnow-plugin.toml" \
+  --library "$package/libclimber.so"
