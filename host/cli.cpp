@@ -48,6 +48,8 @@ Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPr
       return plugins_list_verb(line);
     case Verb::kPluginsInfo:
       return plugins_info_verb(line);
+    case Verb::kPluginsNew:
+      return plugins_new_verb(line);
     case Verb::kDocsConfiguration:
       return docs_configuration_verb(line);
   }

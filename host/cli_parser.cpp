@@ -245,6 +245,20 @@ class Parser {
     CLI::App* info = verb(*plugins, "info", Verb::kPluginsInfo, "One plugin and its options.");
     info->add_option("ID", line_.id, "The plugin's id: winnow.random")->required();
     plugin_flag(info);
+    add_plugins_new(*plugins);
+  }
+
+  void add_plugins_new(CLI::App& plugins) {
+    CLI::App* made =
+        verb(plugins, "new", Verb::kPluginsNew, "Write a project for a plugin of your own.");
+    made->add_option("KIND", line_.kind, "sampler, verifier or search.")
+        ->required()
+        ->check(one_of({"sampler", "verifier", "search"}));
+    made->add_option("NAME", line_.id, "my-judge, or with your domain: org.example.my-judge.")
+        ->required();
+    made->add_option("--lang", line_.language, "The language (default cpp).")
+        ->check(one_of({"c", "cpp", "rust", "python"}));
+    made->add_option("--out", out_, "The folder to write (default: the name).")->type_name("DIR");
   }
 
   void add_docs() {

@@ -24,6 +24,7 @@ enum class Verb {
   kMetrics,
   kPluginsList,
   kPluginsInfo,
+  kPluginsNew,
   kDocsConfiguration,
 };
 
@@ -48,9 +49,10 @@ struct CommandLine {
   std::string candidate = "best";                   // show: "best", "17", "3/17", "3/best"
   std::uint64_t task = 0;                           // show
   double share = 0.01, tolerance = 1e-3;            // verify
-  std::string id;                                   // plugins info
-  std::string kind;  // plugins list: "sampler", "verifier", "search" or "": all
-  bool why = false;  // plugins list
+  std::string id;                                   // plugins info; plugins new: a name
+  std::string kind;              // plugins list: "sampler", "verifier", "search" or "": all
+  bool why = false;              // plugins list
+  std::string language = "cpp";  // plugins new
 
   // stats and metrics
   std::filesystem::path set, reference;

@@ -35,6 +35,7 @@ Answer stats_verb(const CommandLine& line);
 Answer metrics_verb(const CommandLine& line);
 Answer plugins_list_verb(const CommandLine& line);
 Answer plugins_info_verb(const CommandLine& line);
+Answer plugins_new_verb(const CommandLine& line);
 Answer docs_configuration_verb(const CommandLine& line);
 Answer version_verb();
 

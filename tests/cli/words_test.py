@@ -13,7 +13,7 @@ class Words(CliTest):
 
     def test_help_of_every_verb(self):
         for words in ([], ["run"], ["study"], ["plan"], ["check"], ["show"], ["status"], ["stats"], ["metrics"], ["plugins"], ["plugins", "list"],
-                      ["plugins", "info"], ["docs"], ["docs", "configuration"]):
+                      ["plugins", "info"], ["plugins", "new"], ["docs"], ["docs", "configuration"]):
             with self.subTest(words):
                 done = self.done(*words, "--help")
                 self.assertIn(" ".join(["winnow", *words]), done.stdout)

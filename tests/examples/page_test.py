@@ -1,4 +1,5 @@
 """Does what a Markdown page says, word for word: page_test.py [--needs PROGRAM] BUILD PAGE
+or what the README of a new project says:                    page_test.py [--needs PROGRAM] BUILD --new KIND LANGUAGE
 
 The ```sh blocks of PAGE run in one shell, one after the other; a ```text block behind one is what that must print, where a
 line `...` stands for any lines and spaces count once. A README.md runs in a copy of its folder, any other page in an empty
@@ -76,23 +77,31 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--needs")
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("page", type=pathlib.Path)
+    parser.add_argument("page", type=pathlib.Path, nargs="?")
+    parser.add_argument("--new", nargs=2, metavar=("KIND", "LANGUAGE"))
     arguments = parser.parse_args()
     if arguments.needs and not shutil.which(arguments.needs):
         print(f"skipped: there is no {arguments.needs} on the PATH")
         sys.exit(77)
-    readme = arguments.page.name == "README.md"
-    name = arguments.page.parent.name if readme else arguments.page.stem
+    name = "-".join(["new", *arguments.new]) if arguments.new else arguments.page.parent.name
+    if not arguments.new and arguments.page.name != "README.md":
+        name = arguments.page.stem
     work = arguments.build / "tests/examples" / name
     shutil.rmtree(work, ignore_errors=True)
+    variables = environment(arguments.build, work)
+    install_sdk(arguments.build, work / "sdk")
     folder = work / name
-    if readme:
+    if arguments.new:
+        kind, language = arguments.new
+        subprocess.run(["winnow", "plugins", "new", kind, f"my-{kind}", "--lang", language, "--out", folder],
+                       check=True, env=variables)
+    elif arguments.page.name == "README.md":
         shutil.copytree(arguments.page.parent, folder, ignore=shutil.ignore_patterns("build", "target"))
     else:
-        folder.mkdir(parents=True)
+        folder.mkdir()
         (folder / "build").symlink_to(arguments.build)
-    install_sdk(arguments.build, work / "sdk")
-    mistakes = run_page(arguments.page.read_text(), folder, environment(arguments.build, work))
+    page = folder / "README.md" if arguments.new else arguments.page
+    mistakes = run_page(page.read_text(), folder, variables)
     sys.exit("\n".join(mistakes) or 0)
 
 
