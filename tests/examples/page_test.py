@@ -1,8 +1,8 @@
 """Does what a Markdown page says, word for word: page_test.py [--needs PROGRAM] BUILD PAGE
 or what the README of a new project says:                    page_test.py [--needs PROGRAM] BUILD --new KIND LANGUAGE
 
-The ```sh blocks of PAGE run in one shell, one after the other; a ```text block behind one is what that must print, where a
-line `...` stands for any lines and spaces count once. A README.md runs in a copy of its folder, any other page in an empty
+The ```sh blocks of PAGE run in one shell, one after the other; a ```text block behind one is what that must print, where `...`
+stands for anything, alone on a line for any lines, and spaces count once. A README.md runs in a copy of its folder, any other page in an empty
 folder in which `build` is BUILD. Of winnow there is the program on the PATH and what `cmake --install --component sdk` gives,
 in $WINNOW_SDK. Exits with 77, which CTest shows as skipped, when PROGRAM is not there.
 """
@@ -49,8 +49,8 @@ def blocks_of(page: str) -> list[tuple[str, str | None]]:
 
 
 def pattern_of(expected: str) -> re.Pattern:
-    lines = [r"(?:.*\n)*?" if line.strip() == "..." else re.escape(" ".join(line.split())) + r"\n"
-             for line in expected.splitlines()]
+    lines = [r"(?:.*\n)*?" if line.strip() == "..." else
+             re.escape(" ".join(line.split())).replace(r"\.\.\.", ".*") + r"\n" for line in expected.splitlines()]
     return re.compile("".join(lines))
 
 
@@ -61,7 +61,7 @@ def run_page(text: str, folder: pathlib.Path, variables: dict[str, str]) -> list
         return ["the page has no ```sh block"]
     script = "set -eu\n" + "".join(f"{commands}\necho '{END}'\n" for commands, _ in blocks)
     done = subprocess.run(["bash", "-c", script], cwd=folder, env=variables, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                          stdout=subprocess.PIPE, text=True)
     print(done.stdout)
     if done.returncode:
         return [f"the commands ended with exit code {done.returncode}"]
