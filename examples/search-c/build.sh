@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 sdk=${WINNOW_SDK:-/usr/local}
+[ -d "$sdk/include/winnow" ] || { echo "build.sh: no SDK in $sdk, set WINNOW_SDK" >&2; exit 1; }
 manifest=$sdk/lib/cmake/winnow-sdk/winnow_manifest.py
 package=build/org.example.climber
 mkdir -p "$package"

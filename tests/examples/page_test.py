@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("page", type=pathlib.Path, nargs="?")
     parser.add_argument("--new", nargs=2, metavar=("KIND", "LANGUAGE"))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if arguments.needs and not shutil.which(arguments.needs):
         print(f"skipped: there is no {arguments.needs} on the PATH")
         sys.exit(77)
