@@ -10,10 +10,8 @@
 #include <set>
 
 #include "host/error.hpp"
-#include "host/host_services.hpp"
 #include "host/text.hpp"
 #include "host/variant.hpp"
-#include "winnow/winnow.h"
 
 namespace winnow {
 namespace {
@@ -181,10 +179,6 @@ std::string suggestion(const std::string& id, const std::vector<std::string>& id
 }
 
 }  // namespace
-
-HostFacts host_facts() {
-  return {WN_ABI_MAJOR, 0, WN_ABI_MINOR, HostServices::interfaces(), WINNOW_LIBTORCH_VERSION};
-}
 
 Registry Registry::scan(const SearchPath& path, const HostFacts& facts) {
   Registry registry;
