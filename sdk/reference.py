@@ -159,7 +159,8 @@ def page(items: list[Item]) -> str:
         if item.kind == "section":
             out += f"## {item.name[0].upper()}{item.name[1:]}\n\n" + (escaped(item.comment) + "\n\n" if item.comment else "")
         elif item.kind == "text":
-            out += escaped(item.comment) + "\n\n"
+            words = re.sub(r"^ ?R1 | (R\d )", lambda rule: f"\n- {rule[1] or 'R1 '}", escaped(item.comment), flags=re.M)
+            out += words + "\n\n"
         elif item.kind == "constant":
             out += bullet(item, f"{item.name} = {item.code}" if item.code else item.name)
         elif item.kind == "type":

@@ -5,22 +5,22 @@
  * is reached through the tables below. C++ authors include winnow.hpp instead, which fills them in.
  *
  * RULES OF THIS FILE (a test enforces each)
- *  R1 Fixed-width integers, float, double and pointers only cross the boundary: no bool, enum,
- * long, size_t, bit-field, union, by-value struct return, varargs or C++ type. R2 Function tables
- * are FROZEN by their id ("wn.search/1"). A changed table is a new id ("wn.search/2"). R3 Data
- * structs are of two sorts. GROWABLE ones start with uint32_t struct_size = WN_SIZE(T, last_field),
- * grow only at the end under #if WN_AT_LEAST(n), are always passed by pointer, and are never
- * embedded in another struct nor laid out as an array (an array of them is an array of pointers:
- * the two sides may disagree about sizeof). FROZEN ones never change and may be embedded or laid
- * out as arrays. Padding is explicit (reservedN, must be 0). Absent field == 0 == default. R4
- * Memory: whoever allocates frees. Pointers passed in are valid until the call returns, unless said
- * otherwise. What must outlive a call is made and released by the host (wn.host.alloc/1). R5 No
- * exception, longjmp, exit or abort crosses. Every fallible call takes an error sink. R6 Each
- * function carries a thread tag: [load]       once, on one thread, while the library is being
- * loaded; [any-thread] concurrently from any thread; [instance]   one call at a time per instance,
- * from any thread (so no thread_local across calls); different instances run concurrently. R7
- * Failure of a fallible call: return a status other than WN_OK and say why through
- * call->errors->set. A failure without text is reported as the plugin's fault.
+ * R1 Fixed-width integers, float, double and pointers only cross the boundary: no bool, enum, long,
+ * size_t, bit-field, union, by-value struct return, varargs or C++ type. R2 Function tables are
+ * FROZEN by their id ("wn.search/1"). A changed table is a new id ("wn.search/2"). R3 Data structs
+ * are of two sorts. GROWABLE ones start with uint32_t struct_size = WN_SIZE(T, last_field), grow
+ * only at the end under #if WN_AT_LEAST(n), are always passed by pointer, and are never embedded in
+ * another struct nor laid out as an array (an array of them is an array of pointers: the two sides
+ * may disagree about sizeof). FROZEN ones never change and may be embedded or laid out as arrays.
+ * Padding is explicit (reservedN, must be 0). Absent field == 0 == default. R4 Memory: whoever
+ * allocates frees. Pointers passed in are valid until the call returns, unless said otherwise. What
+ * must outlive a call is made and released by the host (wn.host.alloc/1). R5 No exception, longjmp,
+ * exit or abort crosses. Every fallible call takes an error sink. R6 Each function carries a thread
+ * tag: [load] once, on one thread, while the library is loaded or shut down; [any-thread]
+ * concurrently from any thread; [instance] one call at a time per instance, from any thread (so no
+ * thread_local across calls); different instances run concurrently; [call] on the thread of the
+ * call it belongs to, during it. R7 Failure of a fallible call: return a status other than WN_OK
+ * and say why through call->errors->set. A failure without text is reported as the plugin's fault.
  */
 #ifndef WINNOW_H
 #define WINNOW_H
@@ -149,7 +149,7 @@ struct wn_call {
   /* 0 = go on, else WN_E_CANCELLED or WN_E_DEADLINE, which the call should then return. Poll at
    * least every 100 ms. [any-thread] */
   wn_status(WN_CALL* should_stop)(const wn_call*);
-  /* May be called as often as one likes; `done` of `total` in any unit; `what` names the stage. */
+  /* As often as one likes; `done` of `total` in any unit; `what` names the stage. [call] */
   void(WN_CALL* progress)(const wn_call*, double done, double total, const char* what,
                           uint64_t len);
   uint64_t memory_budget; /* bytes the call may hold on `device`; 0 = not stated */
@@ -174,11 +174,11 @@ typedef struct wn_host_log_1 { /* never blocks for long; plugins do not write to
 #define WN_HOST_ALLOC_1 "wn.host.alloc/1"
 typedef struct wn_host_alloc_1 {
   /* A compact tensor with the shape, dtype and device of `prototype`, contents unset. *out is the
-   * host's; release() it. */
+   * host's; release() it. [call] */
   wn_status(WN_CALL* tensor)(const wn_host*, const wn_call*, const wn_tensor* prototype,
                              wn_tensor** out);
   void(WN_CALL* release)(const wn_host*, wn_tensor*); /* [any-thread] */
-  /* CPU memory that dies with the call; `align` a power of two. NULL when there is none. */
+  /* CPU memory that dies with the call; `align` a power of two. NULL: there is none. [call] */
   void*(WN_CALL* scratch)(const wn_host*, const wn_call*, uint64_t bytes, uint64_t align);
 } wn_host_alloc_1;
 
@@ -249,7 +249,7 @@ typedef struct wn_host_noise_1 {
 typedef struct wn_host_parallel_1 {
   /* Calls body(user, begin, end) for disjoint ranges that cover [0, n), each of at least `grain`
    * but the last; returns when all are done. body must not fail, throw or call back into the host.
-   */
+   * [call] */
   wn_status(WN_CALL* for_range)(const wn_host*, const wn_call*, uint64_t n, uint64_t grain,
                                 void(WN_CALL* body)(void* user, uint64_t begin, uint64_t end),
                                 void* user);
@@ -299,11 +299,11 @@ typedef struct wn_plugin_1 {            /* FROZEN; lives as long as the library 
 } wn_plugin_1;
 
 #define WN_STATE_1 "wn.state/1" /* optional, any kind */
-typedef struct wn_sink {        /* FROZEN; bytes taken, or -1 */
+typedef struct wn_sink {        /* FROZEN; bytes taken, or -1. [call] */
   void* ctx;
   int64_t(WN_CALL* write)(void* ctx, const void*, uint64_t);
 } wn_sink;
-typedef struct wn_source { /* FROZEN; bytes given, 0 at the end, or -1 */
+typedef struct wn_source { /* FROZEN; bytes given, 0 at the end, or -1. [call] */
   void* ctx;
   int64_t(WN_CALL* read)(void* ctx, void*, uint64_t);
 } wn_source;
@@ -463,7 +463,7 @@ typedef struct wn_candidate { /* GROWABLE; small, replayable, shippable; copied 
   uint64_t pool; /* pool-based selection judges within a pool; 0: the pool of this round */
 } wn_candidate;
 typedef struct wn_proposals { /* GROWABLE; a host object, valid during ask; copies what it is given.
-                                 [same thread as ask] */
+                                 [call] */
   uint32_t struct_size;
   uint32_t reserved0;
   void* ctx;
@@ -644,7 +644,7 @@ typedef struct wn_library { /* GROWABLE; the plugin's side; host memory, filled 
   uint32_t reserved0;
   const wn_plugin_1* const* plugins; /* [n_plugins]; live as long as the library */
   void(WN_CALL* shutdown)(void); /* last call; joins threads, drops CUDA handles; NULL: none. The
-                                    library is never unmapped. */
+                                    library is never unmapped. [load] */
 } wn_library;
 /* [load]; under 100 ms: no threads, no CUDA, no file reads. */
 typedef wn_status(WN_CALL* wn_negotiate_fn)(const wn_loader*, wn_library*);
