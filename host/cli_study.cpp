@@ -36,7 +36,7 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
                                               one.study.file, one.study.name));
     one.points = study_points(one.study, registry);
     check_columns(one.study, one.points);
-    check_figures(one.study, possible_columns(one.study, one.points));
+    check_result_columns(one.study, possible_columns(one.study, one.points));
     for (const StudySweep& sweep : one.study.sweeps) sweeps.push_back(sweep.label);
     all.push_back(std::move(one));
   }

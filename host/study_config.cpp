@@ -48,6 +48,7 @@ class StudyReader {
     for (const toml::table* table : list_of_tables("pool")) read_pool(*table);
     for (const toml::table* table : list_of_tables("sweep")) read_sweep(*table);
     for (const toml::table* table : list_of_tables("figure")) read_figure(*table);
+    for (const toml::table* table : list_of_tables("compare")) read_comparison(*table);
     read_quick();
   }
 
@@ -328,17 +329,37 @@ class StudyReader {
     figure.x_scale = scale("x_scale");
     figure.y_scale = scale("y_scale");
     figure.series = section.value<std::vector<std::string>>("series");
-    read_where(section, figure);
+    figure.where = read_where(section);
     read_lines(section, figure);
     study_.figures.push_back(std::move(figure));
   }
 
-  void read_where(const SectionReader& section, StudyFigure& figure) {
+  void read_comparison(const toml::table& table) {
+    const SectionReader section = open("compare", &table);
+    StudyComparison comparison;
+    comparison.table = &table;
+    comparison.of = section.value<std::string>("of");
+    const toml::node* against = section.node("against");
+    if (const auto cell = against ? cell_of(*against) : std::nullopt)
+      comparison.against = cell_text(*cell);
+    else if (against)
+      section.complain(
+          "against", fmt::format("'against' is {}, expected text or a number", describe(*against)));
+    else
+      diagnostics_.add(where_of(table), "a comparison without 'against'");
+    comparison.metrics = section.value<std::vector<std::string>>("metrics");
+    comparison.where = read_where(section);
+    study_.comparisons.push_back(std::move(comparison));
+  }
+
+  RowFilter read_where(const SectionReader& section) {
+    RowFilter filter;
     const toml::node* node = section.node("where");
-    if (!node) return;
-    if (!node->is_table())
-      return section.complain("where",
-                              fmt::format("'where' is {}, expected a table", describe(*node)));
+    if (!node) return filter;
+    if (!node->is_table()) {
+      section.complain("where", fmt::format("'where' is {}, expected a table", describe(*node)));
+      return filter;
+    }
     for (const auto& [key, value] : *node->as_table()) {
       std::vector<std::string> wanted;
       const toml::array* list = value.as_array();
@@ -350,8 +371,9 @@ class StudyReader {
           diagnostics_.add(where_of(one),
                            fmt::format("{}, expected text or a number", describe(one)));
       }
-      figure.where.emplace_back(key.str(), std::move(wanted));
+      filter.emplace_back(key.str(), std::move(wanted));
     }
+    return filter;
   }
 
   void read_lines(const SectionReader& section, StudyFigure& figure) {

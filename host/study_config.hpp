@@ -54,10 +54,18 @@ struct StudyFigure {
   std::string file;  // of the study's folder
   std::string title, x, y, x_label, y_label;
   Scale x_scale = Scale::kLinear, y_scale = Scale::kLinear;
-  std::vector<std::string> series;                                      // columns
-  std::vector<std::pair<std::string, std::vector<std::string>>> where;  // column, wanted values
-  std::vector<std::pair<std::string, double>> lines;                    // label, y
-  const toml::table* table = nullptr;                                   // for places
+  std::vector<std::string> series;                    // columns
+  RowFilter where;                                    // rows that are drawn
+  std::vector<std::pair<std::string, double>> lines;  // label, y
+  const toml::table* table = nullptr;                 // for places
+};
+
+// Differences between rows that are alike but in one column, paired by seed.
+struct StudyComparison {
+  std::string of, against;           // a column; the value that the others are compared with
+  std::vector<std::string> metrics;  // columns of numbers
+  RowFilter where;                   // rows that are compared
+  const toml::table* table = nullptr;
 };
 
 // The feature network behind Inception Score, Frechet distance, precision and recall.
@@ -75,6 +83,7 @@ struct Study {
   std::vector<StudyPool> pools;
   std::vector<StudySweep> sweeps;
   std::vector<StudyFigure> figures;
+  std::vector<StudyComparison> comparisons;
   std::vector<StudySetting> quick;  // laid over every run; empty unless quick
   // The file as it was read, whose places the settings name.
   std::string file, text;

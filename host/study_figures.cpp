@@ -6,9 +6,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "host/text.hpp"
-#include "host/toml_source.hpp"
-
 namespace winnow {
 namespace {
 
@@ -17,20 +14,12 @@ class Rows {
   explicit Rows(const Table& table) : table_(table) {}
 
   // Empty for a column that no row has.
-  const Cell& at(std::size_t row, const std::string& column) const {
-    const auto found = std::find(table_.columns.begin(), table_.columns.end(), column);
-    if (found == table_.columns.end()) return nothing_;
-    return table_.rows[row][static_cast<std::size_t>(found - table_.columns.begin())];
+  const Cell& at(std::size_t row, const std::string& name) const {
+    const auto column = find_column(table_, name);
+    return column ? table_.rows[row][*column] : nothing_;
   }
   double number(std::size_t row, const std::string& column) const {
     return cell_number(at(row, column));
-  }
-
-  bool wanted(std::size_t row, const StudyFigure& figure) const {
-    return std::all_of(figure.where.begin(), figure.where.end(), [&](const auto& condition) {
-      const auto& [column, values] = condition;
-      return std::find(values.begin(), values.end(), cell_text(at(row, column))) != values.end();
-    });
   }
 
   std::string series_name(std::size_t row, const StudyFigure& figure) const {
@@ -71,7 +60,7 @@ Plot figure_plot(const StudyFigure& figure, const Table& summary) {
   plot.y_scale = figure.y_scale;
   for (const auto& [label, y] : figure.lines) plot.lines.push_back({label, y});
   for (std::size_t row = 0; row < rows.size(); ++row) {
-    if (!rows.wanted(row, figure)) continue;
+    if (!row_matches(summary, row, figure.where)) continue;
     PlotPoint point{rows.number(row, figure.x), rows.number(row, figure.y),
                     rows.number(row, figure.y + "_low"), rows.number(row, figure.y + "_high")};
     if (!std::isfinite(point.y)) continue;
@@ -87,24 +76,6 @@ Plot figure_plot(const StudyFigure& figure, const Table& summary) {
     std::stable_sort(series.points.begin(), series.points.end(),
                      [](const PlotPoint& a, const PlotPoint& b) { return a.x < b.x; });
   return plot;
-}
-
-void check_figures(const Study& study, const std::vector<std::string>& columns) {
-  Diagnostics diagnostics;
-  diagnostics.add_source(study.file, study.text);
-  const auto check = [&](const std::string& column, const toml::node* node) {
-    if (!node || std::find(columns.begin(), columns.end(), column) != columns.end()) return;
-    const std::string near = did_you_mean(column, columns);
-    diagnostics.add(where_of(*node), fmt::format("no column '{}' in the table", column),
-                    near.empty() ? "there are " + list_of(columns) : near);
-  };
-  for (const StudyFigure& figure : study.figures) {
-    check(figure.x, figure.table->get("x"));
-    check(figure.y, figure.table->get("y"));
-    for (const std::string& column : figure.series) check(column, figure.table->get("series"));
-    for (const auto& [column, values] : figure.where) check(column, figure.table->get("where"));
-  }
-  diagnostics.throw_if_any();
 }
 
 }  // namespace winnow

@@ -14,7 +14,4 @@ namespace winnow {
 // first name them; points of a series by rising x. A column of text as x gives categories.
 Plot figure_plot(const StudyFigure& figure, const Table& summary);
 
-// Throws Error(Exit::kUsage) with the places of all columns that are none of `columns`.
-void check_figures(const Study& study, const std::vector<std::string>& columns);
-
 }  // namespace winnow

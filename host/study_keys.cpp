@@ -70,6 +70,16 @@ ConfigSection figure_section() {
   return section;
 }
 
+ConfigSection compare_section() {
+  ConfigSection section{
+      "compare", "Differences to one setting, paired by seed.", true, false, false, {}};
+  section.keys = {needed(key("of", WN_OPT_STR, "The column that tells the compared rows apart.")),
+                  table("against", "Its value that the others are compared with."),
+                  needed(key("metrics", WN_OPT_STR_LIST, "Columns of numbers.")),
+                  table("where", "column = value or list of values: rows that are compared.")};
+  return section;
+}
+
 }  // namespace
 
 std::vector<ConfigSection> study_sections() {
@@ -90,7 +100,9 @@ std::vector<ConfigSection> study_sections() {
   quick.keys = {within(key("seeds", WN_OPT_I64_LIST, "Instead of the study's."), 0, 9e18),
                 table("set", "Keys of the run config, for every run."),
                 within(key("resamples", WN_OPT_I64, "Instead of the metrics'."), 0, 100000)};
-  return {study, metrics_section(), pool, sweep_section(), axes, figure_section(), quick};
+  return {
+      study, metrics_section(), pool, sweep_section(), axes, figure_section(), compare_section(),
+      quick};
 }
 
 }  // namespace winnow

@@ -6,16 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <optional>
 
 namespace winnow {
 namespace {
-
-std::optional<std::size_t> find_column(const Table& table, const std::string& name) {
-  const auto found = std::find(table.columns.begin(), table.columns.end(), name);
-  if (found == table.columns.end()) return std::nullopt;
-  return static_cast<std::size_t>(found - table.columns.begin());
-}
 
 std::string number(double value) {
   return value == std::round(value) && std::abs(value) < 1e9 ? fmt::format("{:.0f}", value)
@@ -52,7 +47,53 @@ bool is_measured(const std::string& name) {
   return name.ends_with("_mean") || std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
+std::string difference_of(const Table& table, const std::vector<Cell>& row) {
+  const auto at = [&](const char* column) { return cell_number(row[*find_column(table, column)]); };
+  const double low = at("difference_low"), high = at("difference_high");
+  const std::string mean = fmt::format("{:+.3g}", at("difference"));
+  if (!std::isfinite(low) || !std::isfinite(high)) return mean;
+  const std::string text = fmt::format("{} ({:+.3g} to {:+.3g})", mean, low, high);
+  return low > 0 || high < 0 ? "**" + text + "**" : text;
+}
+
+std::string line_of(const std::vector<std::string>& cells) {
+  std::string line = "|";
+  for (const std::string& cell : cells) line += " " + cell + " |";
+  return line + "\n";
+}
+
 }  // namespace
+
+std::string differences_page(const Table& differences) {
+  const std::size_t labels = *find_column(differences, "of");
+  const std::size_t metric = *find_column(differences, "metric");
+  std::vector<std::string> metrics;
+  std::map<std::vector<std::string>, std::map<std::string, std::string>> values;
+  std::vector<std::vector<std::string>> order;
+  for (const auto& row : differences.rows) {
+    std::vector<std::string> key;
+    for (std::size_t c = 0; c < metric; ++c)
+      if (c != labels) key.push_back(escaped(cell_text(row[c])));
+    const std::string name = cell_text(row[metric]);
+    if (std::find(metrics.begin(), metrics.end(), name) == metrics.end()) metrics.push_back(name);
+    if (!values.contains(key)) order.push_back(key);
+    values[key][name] = difference_of(differences, row);
+  }
+  std::vector<std::string> header;
+  for (std::size_t c = 0; c < metric; ++c)
+    if (c != labels) header.push_back(escaped(differences.columns[c]));
+  header.insert(header.end(), metrics.begin(), metrics.end());
+  std::string page =
+      "\n## Differences\n\nPaired by seed, with 95 % intervals (Student's t); bold: the interval "
+      "leaves 0 out.\n\n" +
+      line_of(header) + line_of(std::vector<std::string>(header.size(), "---"));
+  for (const auto& key : order) {
+    std::vector<std::string> cells = key;
+    for (const std::string& name : metrics) cells.push_back(values[key][name]);
+    page += line_of(cells);
+  }
+  return page;
+}
 
 std::string summary_page(const std::string& title, const Table& summary, std::size_t labels) {
   std::vector<Column> columns;

@@ -1,13 +1,20 @@
 // study_results.cpp: tables and figures to files.
 #include "host/study_results.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "host/disk.hpp"
+#include "host/study_compare.hpp"
 #include "host/study_figures.hpp"
 #include "host/study_markdown.hpp"
 #include "host/study_metrics.hpp"
 #include "host/study_run.hpp"
 #include "host/study_summary.hpp"
 #include "host/study_table.hpp"
+#include "host/text.hpp"
+#include "host/toml_source.hpp"
 
 namespace winnow {
 
@@ -27,15 +34,48 @@ StudyFiles write_study_results(const Study& study, const std::vector<StudyPoint>
   fs::create_directories(folder);
   disk::replace_file(folder, "table.csv", csv_text(table));
   disk::replace_file(folder, "summary.csv", csv_text(summary));
-  disk::replace_file(folder, "summary.md", summary_page(study.name, summary, key_columns(table)));
-  write_sqlite(folder / "table.sqlite", {{"points", table}, {"summary", summary}});
-  files.tables = {folder / "table.csv", folder / "summary.csv", folder / "summary.md",
-                  folder / "table.sqlite"};
+  std::map<std::string, Table> tables = {{"points", table}, {"summary", summary}};
+  std::string page = summary_page(study.name, summary, key_columns(table));
+  if (!study.comparisons.empty()) {
+    tables["differences"] = differences(table, study.comparisons);
+    page += differences_page(tables["differences"]);
+    disk::replace_file(folder, "differences.csv", csv_text(tables["differences"]));
+    files.tables.push_back(folder / "differences.csv");
+  }
+  disk::replace_file(folder, "summary.md", page);
+  write_sqlite(folder / "table.sqlite", tables);
+  for (const char* name : {"table.csv", "summary.csv", "summary.md", "table.sqlite"})
+    files.tables.push_back(folder / name);
   for (const StudyFigure& figure : study.figures) {
     disk::replace_file(folder, figure.file, plot_svg(figure_plot(figure, summary)));
     files.figures.push_back(folder / figure.file);
   }
   return files;
+}
+
+void check_result_columns(const Study& study, const std::vector<std::string>& columns) {
+  Diagnostics diagnostics;
+  diagnostics.add_source(study.file, study.text);
+  const auto check = [&](const std::string& column, const toml::node* node) {
+    if (!node || std::find(columns.begin(), columns.end(), column) != columns.end()) return;
+    const std::string near = did_you_mean(column, columns);
+    diagnostics.add(where_of(*node), fmt::format("no column '{}' in the table", column),
+                    near.empty() ? "there are " + list_of(columns) : near);
+  };
+  for (const StudyFigure& figure : study.figures) {
+    check(figure.x, figure.table->get("x"));
+    check(figure.y, figure.table->get("y"));
+    for (const std::string& column : figure.series) check(column, figure.table->get("series"));
+    for (const auto& [column, values] : figure.where) check(column, figure.table->get("where"));
+  }
+  for (const StudyComparison& comparison : study.comparisons) {
+    check(comparison.of, comparison.table->get("of"));
+    for (const std::string& metric : comparison.metrics)
+      check(metric, comparison.table->get("metrics"));
+    for (const auto& [column, values] : comparison.where)
+      check(column, comparison.table->get("where"));
+  }
+  diagnostics.throw_if_any();
 }
 
 }  // namespace winnow

@@ -13,10 +13,15 @@ struct StudyFiles {
   std::vector<std::filesystem::path> tables, figures;
 };
 
-// Writes table.csv, summary.csv, summary.md, table.sqlite (with the tables "points" and "summary") and the
-// figures into study_folder(out, study), whatever was there before; nothing when no run is
-// finished. Throws Error.
+// Writes table.csv, summary.csv, differences.csv (if the study compares), summary.md, table.sqlite
+// (the same tables as "points", "summary" and "differences") and the figures into
+// study_folder(out, study), whatever was there before; nothing when no run is finished. Throws
+// Error.
 StudyFiles write_study_results(const Study& study, const std::vector<StudyPoint>& points,
                                const Registry& registry, const std::filesystem::path& out);
+
+// Refuses figures and comparisons over what is none of `columns`: Error(Exit::kUsage) with the
+// places of all.
+void check_result_columns(const Study& study, const std::vector<std::string>& columns);
 
 }  // namespace winnow

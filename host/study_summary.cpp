@@ -21,12 +21,6 @@ bool is_text(const Table& table, std::size_t column) {
   });
 }
 
-std::optional<std::size_t> index_of(const Table& table, const std::string& column) {
-  const auto found = std::find(table.columns.begin(), table.columns.end(), column);
-  if (found == table.columns.end()) return std::nullopt;
-  return static_cast<std::size_t>(found - table.columns.begin());
-}
-
 // Columns of numbers behind the keys, without seeds and interval ends.
 std::vector<std::size_t> measured_columns(const Table& table) {
   std::vector<std::size_t> columns;
@@ -44,8 +38,8 @@ MeanInterval over_rows(const Table& table, std::size_t first, std::size_t last,
   }
   if (values.empty()) return {std::nan(""), std::nan(""), std::nan("")};
   MeanInterval interval = t_interval(values);
-  const auto low = index_of(table, table.columns[column] + "_low");
-  const auto high = index_of(table, table.columns[column] + "_high");
+  const auto low = find_column(table, table.columns[column] + "_low");
+  const auto high = find_column(table, table.columns[column] + "_high");
   if (last - first == 1 && low && high) {
     interval.low = cell_number(table.rows[first][*low]);
     interval.high = cell_number(table.rows[first][*high]);

@@ -17,6 +17,21 @@ std::string csv_field(const std::string& text) {
 
 }  // namespace
 
+std::optional<std::size_t> find_column(const Table& table, const std::string& name) {
+  const auto found = std::find(table.columns.begin(), table.columns.end(), name);
+  if (found == table.columns.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - table.columns.begin());
+}
+
+bool row_matches(const Table& table, std::size_t row, const RowFilter& filter) {
+  return std::all_of(filter.begin(), filter.end(), [&](const auto& condition) {
+    const auto column = find_column(table, condition.first);
+    const std::string text = column ? cell_text(table.rows[row][*column]) : "";
+    return std::find(condition.second.begin(), condition.second.end(), text) !=
+           condition.second.end();
+  });
+}
+
 Cell number_cell(double value) {
   if (!std::isfinite(value)) return {};
   return value;

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -17,6 +19,13 @@ struct Table {
   std::vector<std::string> columns;     // unique
   std::vector<std::vector<Cell>> rows;  // as long as columns
 };
+
+// Columns and the texts that a row may have there.
+using RowFilter = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
+std::optional<std::size_t> find_column(const Table& table, const std::string& name);
+// A column that is not there counts as empty.
+bool row_matches(const Table& table, std::size_t row, const RowFilter& filter);
 
 Cell number_cell(double value);
 double cell_number(const Cell& cell);     // NaN for text and empty cells

@@ -27,6 +27,13 @@ seeds = [1]
 set = { "tasks.repeat" = 1 }
 """
 
+COMPARE = """\
+[[compare]]
+of = "search.candidates"
+against = 1
+metrics = ["brightness_mean"]
+"""
+
 
 class Studies(CliTest):
     def setUp(self):
@@ -38,6 +45,7 @@ class Studies(CliTest):
             return list(csv.DictReader(file))
 
     def test_a_study_ends_with_tables_and_figures(self):
+        self.write("study.toml", STUDY + COMPARE)
         done = self.done("study", "study.toml", "--progress", "none")
         for text in ("6 made, 0 were finished, 6 in the table", "tiny/table.csv", "tiny/score.svg"):
             self.assertIn(text, done.stdout)
@@ -47,6 +55,11 @@ class Studies(CliTest):
         summary = self.table("summary.csv")
         self.assertEqual([row["seeds"] for row in summary], ["2"] * 3)
         self.assertLess(float(summary[0]["brightness_mean"]), float(summary[2]["brightness_mean"]))
+        differences = self.table("differences.csv")
+        self.assertEqual([row["search.candidates"] for row in differences], ["2", "4"])
+        better = float(summary[2]["brightness_mean"]) - float(summary[0]["brightness_mean"])
+        self.assertAlmostEqual(float(differences[1]["difference"]), better)
+        self.assertIn("## Differences", (self.folder / "studies/tiny/summary.md").read_text())
         for row in rows:
             self.assertEqual(float(row["total_nfe"]), float(row["search_nfe"]) + float(row["final_nfe"]))
             self.assertTrue((self.folder / "studies" / row["run"] / "summary.json").is_file())

@@ -6,8 +6,8 @@
 #include <fstream>
 #include <set>
 
-#include "host/study_figures.hpp"
 #include "host/study_points.hpp"
+#include "host/study_results.hpp"
 #include "host/study_table.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/toy_run.hpp"
@@ -55,7 +55,7 @@ struct StudyFile {
       const Study study = load_study(file, false, toy_plugins());
       const auto points = study_points(study, toy_plugins());
       check_columns(study, points);
-      check_figures(study, possible_columns(study, points));
+      check_result_columns(study, possible_columns(study, points));
     } catch (const Error& error) {
       std::string text = error.what();
       const std::string folder = toy.folder.path().string() + "/";
@@ -211,6 +211,24 @@ TEST_CASE("a column that no row can have is shown with the nearest one", "[study
 18 | series = ["solvr"]
    |          ^^^^^^^^^
    = help: did you mean 'solver'?)");
+}
+
+TEST_CASE("a comparison over a column that is not there is shown with the nearest one", "[study]") {
+  const std::string compare =
+      "[[compare]]\nof = \"solver\"\nagainst = \"short\"\nmetrics = [\"brightness_mean\"]\n";
+  const auto study = [&](const std::string& from, const std::string& to) {
+    std::string text = compare;
+    text.replace(text.find(from), from.size(), to);
+    return StudyFile(edited("[quick]", text + "[quick]"));
+  };
+  CHECK(study("solver", "solver").mistake() == "");
+  CHECK(study("solver", "solvers").mistake().find("no column 'solvers' in the table") !=
+        std::string::npos);
+  CHECK(study("brightness_mean", "brightnes_mean")
+            .mistake()
+            .find("did you mean 'brightness_mean'?") != std::string::npos);
+  CHECK(study("against = \"short\"\n", "").mistake().find("a comparison without 'against'") !=
+        std::string::npos);
 }
 
 TEST_CASE("a mistake in a setting is shown in the study, with the point it is in", "[study]") {

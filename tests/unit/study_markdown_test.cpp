@@ -1,6 +1,7 @@
 // study_markdown_test.cpp: the summary as a page.
 #include "host/study_markdown.hpp"
 
+#include "host/study_compare.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace winnow;
@@ -33,4 +34,38 @@ TEST_CASE("the summary's page shows labels, cost and measured numbers with their
   CHECK_THAT(page, Catch::Contains("| best \\| of N | probe | 3 | 300 (300 to 300) | "
                                    "9.123 (8.8 to 9.447) | 0.9877 |\n"));
   CHECK_THAT(page, Catch::Contains("| none | probe | 1 | 25 | 7.5 |  |\n"));
+}
+
+TEST_CASE("settings are compared seed by seed, with what is alike but for one column", "[study]") {
+  const auto row = [](const char* sweep, const char* search, int nfe, int seed, double score) {
+    return std::vector<Cell>{std::string("s"),  std::string(sweep), std::string(search),
+                             std::int64_t{nfe}, std::int64_t{seed}, score};
+  };
+  Table table;
+  table.columns = {"study", "sweep", "search", "budget.nfe", "seed", "score"};
+  for (const int seed : {1, 2, 3}) {
+    // The seeds differ by much more than the searches.
+    table.rows.push_back(row("a", "random", 100, seed, 10.0 * seed));
+  }
+  for (const int seed : {1, 2, 3})
+    table.rows.push_back(row("b", "zero | order", 100, seed, 10.0 * seed + 1 + 0.1 * seed));
+  table.rows.push_back(row("b", "zero | order", 200, 1, 50.0));  // nothing to compare with
+  const StudyComparison comparison{"search", "random", {"score"}, {}, nullptr};
+  const Table result = differences(table, {comparison});
+  REQUIRE(result.rows.size() == 1);
+  const auto at = [&](const char* column) { return result.rows[0][*find_column(result, column)]; };
+  CHECK(cell_text(at("search")) == "zero | order");
+  CHECK(cell_number(at("seeds")) == 3);
+  CHECK(cell_number(at("difference")) == Approx(1.2));
+  // 4.3027 is Student's t for two degrees of freedom, 0.1 the deviation of 1.1, 1.2 and 1.3.
+  CHECK(cell_number(at("difference_low")) == Approx(1.2 - 4.3027 * 0.1 / std::sqrt(3.0)));
+  CHECK(cell_number(at("difference_high")) == Approx(1.2 + 4.3027 * 0.1 / std::sqrt(3.0)));
+  CHECK_THAT(differences_page(result),
+             Catch::Contains("| sweep | search | budget.nfe | against | seeds | score |\n") &&
+                 Catch::Contains("| b | zero \\| order | 100 | random | 3 | "
+                                 "**+1.2 (+0.952 to +1.45)** |\n"));
+
+  StudyComparison only = comparison;
+  only.where = {{"budget.nfe", {"200"}}};
+  CHECK(differences(table, {only}).rows.empty());
 }

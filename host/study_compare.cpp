@@ -1,0 +1,98 @@
+// study_compare.cpp: see study_compare.hpp.
+#include "host/study_compare.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/study_summary.hpp"
+#include "host/study_table.hpp"
+
+namespace winnow {
+namespace {
+
+class Comparing {
+ public:
+  Comparing(const Table& table, const StudyComparison& comparison)
+      : table_(table),
+        comparison_(comparison),
+        keys_(key_columns(table)),
+        of_(find_column(table, comparison.of)) {}
+
+  void add_to(Table& result) const {
+    if (!of_ || *of_ >= keys_) return;
+    for (std::size_t first = 0; first < table_.rows.size();) {
+      std::size_t last = first + 1;
+      while (last < table_.rows.size() && same_point(first, last)) ++last;
+      if (wanted(first) && text(first, *of_) != comparison_.against) compare(first, last, result);
+      first = last;
+    }
+  }
+
+ private:
+  std::string text(std::size_t row, std::size_t column) const {
+    return cell_text(table_.rows[row][column]);
+  }
+  bool wanted(std::size_t row) const { return row_matches(table_, row, comparison_.where); }
+
+  bool same_point(std::size_t a, std::size_t b) const {
+    return std::equal(table_.rows[a].begin(),
+                      table_.rows[a].begin() + static_cast<std::ptrdiff_t>(keys_),
+                      table_.rows[b].begin());
+  }
+
+  // Alike but in what is compared, of the same seed.
+  bool partners(std::size_t row, std::size_t other) const {
+    if (text(other, *of_) != comparison_.against || !wanted(other)) return false;
+    for (std::size_t c = 0; c <= keys_; ++c) {
+      const std::string& name = table_.columns[c];
+      if (c == *of_ || name == "study" || name == "sweep") continue;
+      if (table_.rows[row][c] != table_.rows[other][c]) return false;
+    }
+    return true;
+  }
+
+  void compare(std::size_t first, std::size_t last, Table& result) const {
+    for (const std::string& metric : comparison_.metrics) {
+      const auto column = find_column(table_, metric);
+      if (!column) continue;
+      std::vector<double> differences;
+      for (std::size_t row = first; row < last; ++row)
+        for (std::size_t other = 0; other < table_.rows.size(); ++other) {
+          if (!partners(row, other)) continue;
+          const double difference =
+              cell_number(table_.rows[row][*column]) - cell_number(table_.rows[other][*column]);
+          if (std::isfinite(difference)) differences.push_back(difference);
+          break;
+        }
+      if (differences.empty()) continue;
+      const MeanInterval mean = t_interval(differences);
+      auto& row =
+          result.rows.emplace_back(table_.rows[first].begin() + 1,
+                                   table_.rows[first].begin() + static_cast<std::ptrdiff_t>(keys_));
+      row.insert(row.end(),
+                 {Cell(comparison_.of), Cell(comparison_.against),
+                  Cell(static_cast<std::int64_t>(differences.size())), Cell(metric),
+                  number_cell(mean.mean), number_cell(mean.low), number_cell(mean.high)});
+    }
+  }
+
+  const Table& table_;
+  const StudyComparison& comparison_;
+  std::size_t keys_;
+  std::optional<std::size_t> of_;
+};
+
+}  // namespace
+
+Table differences(const Table& table, const std::vector<StudyComparison>& comparisons) {
+  Table result;
+  result.columns.assign(table.columns.begin() + 1,
+                        table.columns.begin() + static_cast<std::ptrdiff_t>(key_columns(table)));
+  for (const char* name :
+       {"of", "against", "seeds", "metric", "difference", "difference_low", "difference_high"})
+    result.columns.emplace_back(name);
+  for (const StudyComparison& comparison : comparisons) Comparing(table, comparison).add_to(result);
+  return result;
+}
+
+}  // namespace winnow

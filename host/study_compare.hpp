@@ -1,0 +1,19 @@
+// study_compare.hpp: how much one setting differs from another, seed by seed.
+#pragma once
+
+#include <vector>
+
+#include "host/study_config.hpp"
+#include "host/table.hpp"
+
+namespace winnow {
+
+// For each comparison, and each point of `table` (a study_table) whose `of` is not `against`: the
+// difference to the point that is alike in all other key columns but study and sweep, over the
+// seeds that both have. Columns: the key columns but the study's name, "of" (which of them is
+// compared), "against", "seeds", "metric", "difference", and "difference_low" and
+// "difference_high", its 95 % interval (Student's t over the seeds; empty for a single one). A row
+// per metric. Points without a partner have none.
+Table differences(const Table& table, const std::vector<StudyComparison>& comparisons);
+
+}  // namespace winnow
