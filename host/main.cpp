@@ -1,8 +1,10 @@
 // main.cpp: the program winnow: signals become a flag, the library does the rest.
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <climits>
 #include <iostream>
 
 #include "host/cli.hpp"
@@ -33,6 +35,14 @@ void install() {
   }
 }
 
+// A network makes the same few tensors of some MiB over and over. Given back to the system each
+// time, as glibc does by default, clearing their pages anew took a fifth of a run's time.
+void keep_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // glibc's largest
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -40,6 +50,7 @@ int main(int argc, char** argv) {
   // machine that makes a run many times slower. libgomp reads this when the first plugin brings it
   // in.
   setenv("OMP_WAIT_POLICY", "PASSIVE", /*overwrite=*/0);
+  keep_memory();
   // A reader that went away must not end a run of hours.
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error like a full disk, not the end
