@@ -177,11 +177,10 @@ class Parser {
         ->type_name("S")
         ->check(CLI::NonNegativeNumber);
     verify
-        ->add_option(
-            "--tolerance", line_.tolerance,
-            "Of a score against the journal's, relative to max(1, |score|) (default 1e-3).")
+        ->add_option("--tolerance", line_.tolerance,
+                     "Of the median score difference, relative to max(1, |score|) (default 0.01).")
         ->type_name("X")
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Range(0.0, 1e9));
     plugin_flag(verify);
   }
 

@@ -48,7 +48,7 @@ struct CommandLine {
   std::filesystem::path directory;                  // show, status, verify
   std::string candidate = "best";                   // show: "best", "17", "3/17", "3/best"
   std::uint64_t task = 0;                           // show
-  double share = 0.01, tolerance = 1e-3;            // verify
+  double share = 0.01, tolerance = 1e-2;            // verify
   std::string id;                                   // plugins info; plugins new: a name
   std::string kind;              // plugins list: "sampler", "verifier", "search" or "": all
   bool why = false;              // plugins list

@@ -6,7 +6,6 @@
 #include "host/cli_verbs.hpp"
 #include "host/cli_watcher.hpp"
 #include "host/figures.hpp"
-#include "host/study_figures.hpp"
 #include "host/study_plan.hpp"
 #include "host/study_results.hpp"
 #include "host/study_run.hpp"

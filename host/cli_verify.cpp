@@ -28,9 +28,12 @@ std::string differences_text(const Verification& result) {
   std::vector<std::vector<std::string>> rows = {
       {"verifier", "compared", "median difference", "largest"}};
   for (const auto& difference : result.differences)
-    rows.push_back({difference.verifier, std::to_string(difference.compared),
-                    fmt::format("{:.2g}", difference.median),
-                    fmt::format("{:.2g}", difference.largest)});
+    if (difference.compared == 0)
+      rows.push_back({difference.verifier, "0", "-", "-"});
+    else
+      rows.push_back({difference.verifier, std::to_string(difference.compared),
+                      fmt::format("{:.2g}", difference.median),
+                      fmt::format("{:.2g}", difference.largest)});
   return table_text(rows);
 }
 
@@ -41,6 +44,7 @@ ordered_json to_json(const Verification& result) {
                        {"hashes_must_be_equal", result.hashes_must_be_equal},
                        {"differences", ordered_json::array()},
                        {"claims", ordered_json::array()},
+                       {"notes", result.notes},
                        {"faults", result.faults}};
   for (const auto& difference : result.differences)
     json["differences"].push_back({{"verifier", difference.verifier},
@@ -78,7 +82,8 @@ Answer verify_verb(const CommandLine& line) {
                       : " (only deterministic = true promises them)") +
       differences_text(result) + "\n" + claims_text(result);
   for (const std::string& fault : result.faults) answer.text.append("\n").append(fault);
-  answer.text += result.faults.empty() ? "\nthe run is what it says\n" : "\n";
+  for (const std::string& note : result.notes) answer.text.append("\nnote: ").append(note);
+  answer.text += result.faults.empty() ? "\nwhat was made again is what the journal says\n" : "\n";
   answer.json = to_json(result);
   answer.json["exit"] = static_cast<int>(answer.exit);
   return answer;

@@ -224,15 +224,7 @@ void Engine::ask(Live& live) {
   if (replaying) {
     const std::string expected = std::move(live.expected_asks.front());
     live.expected_asks.pop_front();
-    if (record != expected) {
-      const auto differ = std::ranges::mismatch(record, expected).in1 - record.begin();
-      const auto from = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, differ - 20));
-      throw Error(Exit::kPlugin,
-                  fmt::format("task {}: {} asked '...{}' where the journal has '...{}': the plugin "
-                              "is not deterministic",
-                              task.index(), task.search_id(), record.substr(from, 80),
-                              expected.substr(from, 80)));
-    }
+    require_same_ask(task, record, expected);
   } else {
     write(record);
   }

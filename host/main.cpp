@@ -36,7 +36,7 @@ void install() {
 }
 
 // A network makes the same few tensors of some MiB over and over. Given back to the system each
-// time, as glibc does by default, clearing their pages anew took a fifth of a run's time.
+// time, clearing their pages anew takes up to a fifth of a run's time.
 void keep_memory() {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // glibc's largest
   mallopt(M_TRIM_THRESHOLD, INT_MAX);

@@ -122,9 +122,9 @@ std::string text_of(const json& record, const char* key) {
 
 }  // namespace
 
-std::string run_record(const std::string& config_hash, std::uint64_t tasks) {
-  return fmt::format(R"({{"k":"run","format":{},"config":"{}","tasks":{}}})", kFormat, config_hash,
-                     tasks);
+std::string run_record(const std::string& config_hash, std::uint64_t tasks, std::uint32_t batch) {
+  return fmt::format(R"({{"k":"run","format":{},"config":"{}","tasks":{},"batch":{}}})", kFormat,
+                     config_hash, tasks, batch);
 }
 
 std::string ask_record(Task& task, const Asked& asked) {
@@ -180,6 +180,17 @@ std::string clock_record(const ClockRecord& c) {
   return fmt::to_string(out);
 }
 
+void require_same_ask(const Task& task, const std::string& record, const std::string& expected) {
+  if (record == expected) return;
+  const auto differ = std::ranges::mismatch(record, expected).in1 - record.begin();
+  const auto from = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, differ - 20));
+  throw Error(Exit::kPlugin,
+              fmt::format("task {}: {} asked '...{}' where the journal has '...{}': the plugin is "
+                          "not deterministic",
+                          task.index(), task.search_id(), record.substr(from, 80),
+                          expected.substr(from, 80)));
+}
+
 void History::add(std::string_view payload) try {
   ++records;
   // Ask records are kept as text: that is what a replay is compared with.
@@ -192,6 +203,7 @@ void History::add(std::string_view payload) try {
     ++parts;
     config_hash = record.at("config");
     tasks = record.at("tasks");
+    batches.push_back(record.value("batch", 0u));
   } else if (kind == "ask") {
     asks[record.at("t")].emplace_back(payload);
   } else if (kind == "done" || kind == "fail") {

@@ -1,11 +1,11 @@
 // records.hpp: what stands in the journal, as JSON. Kinds ("k"):
-//   run    format, config (SHA-256 of run.toml), tasks          first, and whenever the run is
-//   started again ask    t, asked noises and candidates, status                before any of it is
-//   worked on done   t, c, scores per verifier, sample hash                a candidate is finished
-//   fail   t, c, why
-//   grad   t, n, values of a gradient noise (hexadecimal)  before any candidate that draws on it
-//   final  t, its entry of summary.json, its ledger              a task is finished
-//   clock  seconds, NFE walked, NFE of it made again, candidates and NFE from pools   per commit
+//   run    format, config (SHA-256 of run.toml), tasks, batch size          first, and whenever the
+//   run is started again ask    t, asked noises and candidates, status                before any of
+//   it is worked on done   t, c, scores per verifier, sample hash                a candidate is
+//   finished fail   t, c, why grad   t, n, values of a gradient noise (hexadecimal)  before any
+//   candidate that draws on it final  t, its entry of summary.json, its ledger              a task
+//   is finished clock  seconds, NFE walked, NFE of it made again, candidates and NFE from pools per
+//   commit
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ struct DoneRecord {
   std::string error;  // not empty: it failed
 };
 
-std::string run_record(const std::string& config_hash, std::uint64_t tasks);
+std::string run_record(const std::string& config_hash, std::uint64_t tasks, std::uint32_t batch);
 std::string ask_record(Task& task, const Asked& asked);
 std::string done_record(const DoneRecord& record);
 std::string gradient_record(std::uint64_t task, std::uint64_t noise, std::span<const float> values);
@@ -68,6 +68,9 @@ struct History {
   ClockRecord clock;                      // the last one
   std::uint64_t records = 0;
   std::uint32_t parts = 0;  // times the run was started
+  // Of those parts, in order; 0: a journal that does not say. (With deterministic = true the bits
+  // hang on it.)
+  std::vector<std::uint32_t> batches;
 
   // Adds one record. Throws Error(Exit::kJournal) when it is not one of the above.
   void add(std::string_view payload);
@@ -84,6 +87,10 @@ struct AskedRecipes {
   std::vector<Candidate> candidates;
 };
 AskedRecipes recipes_of(const nlohmann::json& ask);
+
+// Throws Error(Exit::kPlugin) that names the search, with where they differ, unless what was asked
+// now is what the journal has.
+void require_same_ask(const Task& task, const std::string& record, const std::string& expected);
 
 // From an ask record: after how many accepted candidates the clock ran out (-1: it did not).
 std::int64_t time_up_after(const std::string& ask_payload);

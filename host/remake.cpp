@@ -7,21 +7,30 @@
 
 #include "host/engine.hpp"
 #include "host/run_directory.hpp"
+#include "host/sha256.hpp"
 
 namespace winnow {
 namespace {
 
 namespace fs = std::filesystem;
 
-History history_of(const fs::path& run) {
-  std::string notice;
+History history_of(const fs::path& run, std::string& notice) {
   History history(/*keep_finished=*/true);
   read_journal(
       journal_path(run), [&](std::string_view payload) { history.add(payload); }, &notice);
   return history;
 }
 
-// Walks one candidate, parents first.
+RunConfig in_batches_of(RunConfig config, const History& history) {
+  if (!history.batches.empty()) config.execution.batch = history.batches.back();
+  return config;
+}
+
+struct Failed {
+  std::string why;
+};
+
+// Walks one candidate, parents first. Throws Failed.
 class Maker {
  public:
   Maker(Assembly& assembly, Task& task, bool fixed_shape)
@@ -67,8 +76,7 @@ class Maker {
       const Walk& made = *batch.walks.front();
       if (made.stage == Stage::kDone && made.failure.empty()) look(*batch.samples, made);
     }
-    if (!finished.front()->failure.empty())
-      throw Error(Exit::kPlugin, "made again, it failed: " + finished.front()->failure);
+    if (!finished.front()->failure.empty()) throw Failed{finished.front()->failure};
     return std::move(finished.front()->latent);
   }
 
@@ -107,6 +115,7 @@ class RemadeRun::Replay {
     const std::int64_t up = time_up_after(payload);
     Asked asked =
         task_.ask([&](std::size_t n) { return up >= 0 && n >= static_cast<std::size_t>(up); });
+    require_same_ask(task_, ask_record(task_, asked), payload);
     for (const std::uint64_t noise : asked.noises)
       if (const auto made = gradients_.find(noise); made != gradients_.end())
         task_.noises().set(noise, made->second);
@@ -116,8 +125,8 @@ class RemadeRun::Replay {
   void finish(std::uint64_t id) {
     if (task_.candidate(id).state != CandidateState::kOpen) return;
     const auto found = done_.find(id);
-    if (found == done_.end())
-      throw Error(Exit::kUsage, fmt::format("candidate {} has no result yet", id));
+    // The run stopped before it was made: this round is the journal's last, and is never told.
+    if (found == done_.end()) return;
     if (found->second.error.empty())
       task_.succeed(id, found->second.scores);
     else
@@ -132,10 +141,21 @@ class RemadeRun::Replay {
   std::vector<std::uint64_t> open_;  // asked for last
 };
 
-RemadeRun::RemadeRun(const RunConfig& config, const Registry& registry, const fs::path& run)
-    : config_(config), history_(history_of(run)), assembly_(config, registry, nullptr) {}
+RemadeRun::RemadeRun(RunConfig config, const Registry& registry, const fs::path& run)
+    : history_(history_of(run, notice_)),
+      config_(in_batches_of(std::move(config), history_)),
+      assembly_(config_, registry, nullptr) {
+  if (history_.records && history_.config_hash != sha256_hex(resolved_toml(config_)))
+    throw Error(Exit::kJournal, "the journal belongs to another run.toml than the one beside it");
+}
 
 RemadeRun::~RemadeRun() = default;
+
+bool RemadeRun::one_batch_size() const {
+  const auto& sizes = history_.batches;
+  return !sizes.empty() && sizes.front() != 0 &&
+         std::ranges::all_of(sizes, [&](std::uint32_t size) { return size == sizes.front(); });
+}
 
 const DoneRecord& RemadeRun::find(std::uint64_t task, std::uint64_t candidate) {
   if (task >= config_.tasks.size())
@@ -165,7 +185,7 @@ Remade RemadeRun::make() {
   Remade remade;
   remade.recipe = recipe_json(replay_->task(), found_.candidate);
   Maker maker(assembly_, replay_->task(), config_.deterministic);
-  maker.make(found_.candidate, [&](const Tensor& samples, const Walk& walk) {
+  const auto look = [&](const Tensor& samples, const Walk& walk) {
     Scorer& scorer = assembly_.scorer();
     std::vector<Exhibit> exhibits(1);
     exhibits[0].previews = walk.previews;
@@ -174,11 +194,16 @@ Remade RemadeRun::make() {
     exhibits[0].condition = replay_->task().condition();
     exhibits[0].candidate = found_.candidate;
     scorer.judge(samples, exhibits);
-    if (!exhibits[0].failure.empty()) throw Error(Exit::kPlugin, exhibits[0].failure);
+    if (!exhibits[0].failure.empty()) throw Failed{exhibits[0].failure};
     remade.scores = std::move(exhibits[0].scores);
     remade.sample.assign(samples.item(0).begin(), samples.item(0).end());
     remade.hash = sample_hash(remade.sample);
-  });
+  };
+  try {
+    maker.make(found_.candidate, look);
+  } catch (const Failed& failed) {
+    remade.failure = failed.why;
+  }
   return remade;
 }
 

@@ -17,19 +17,25 @@ struct Remade {
   std::string hash;
   ScoreTable scores;  // empty for set-level verifiers: their scores hang on the whole set
   nlohmann::ordered_json recipe;
+  std::string failure;  // not empty: it failed this time, and the rest but the recipe is missing
 };
 
 // A run read back, with the plugins of its config. Only reads the run directory.
 class RemadeRun {
  public:
-  // Throws Error: the plugins do not load, the journal is damaged. `config` and `registry` outlive
+  // Batches have the size that the run had, where all of its parts had the same. Throws Error: the
+  // plugins do not load, the journal is damaged or belongs to another run.toml. `registry` outlives
   // it.
-  RemadeRun(const RunConfig& config, const Registry& registry, const std::filesystem::path& run);
+  RemadeRun(RunConfig config, const Registry& registry, const std::filesystem::path& run);
   ~RemadeRun();
   RemadeRun(const RemadeRun&) = delete;
 
   const History& history() const { return history_; }
+  const std::string& notice() const { return notice_; }  // about a torn tail; empty: none
+  const RunConfig& config() const { return config_; }
   Assembly& assembly() { return assembly_; }
+  // Every part of the run had the same batch size, and said so.
+  bool one_batch_size() const;
 
   // Replays the task's search as far as this candidate; nothing is made. The same task may go on to
   // a later candidate, not back. Returns the journal's record of it, under the id of the candidate
@@ -42,8 +48,9 @@ class RemadeRun {
 
  private:
   class Replay;
-  const RunConfig& config_;
+  std::string notice_;
   History history_;
+  RunConfig config_;
   Assembly assembly_;
   std::uint64_t task_ = 0;
   std::unique_ptr<Replay> replay_;  // of task_

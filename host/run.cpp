@@ -187,7 +187,7 @@ RunOutcome execute_run(const RunRequest& request) {
     notice(fmt::format("going on: {} of {} tasks are finished", history.finals.size(),
                        config.tasks.size()));
   const std::uint32_t parts = history.parts + 1;
-  journal->append(run_record(config_hash, config.tasks.size()));
+  journal->append(run_record(config_hash, config.tasks.size(), assembly.batch()));
 
   DirectoryOutput output(*directory, *journal, assembly.sampler().info(WN_PROFILE_FINAL));
   output.commit();

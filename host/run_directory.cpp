@@ -133,6 +133,12 @@ std::string lock_difference(const std::string& old_text, const std::string& new_
   return text;
 }
 
+std::string without_program(const std::string& lock_json) {
+  auto lock = nlohmann::ordered_json::parse(lock_json);
+  lock.erase("program");
+  return lock.dump();
+}
+
 std::string indented(const std::string& lines) {
   std::string text = "\n  ";
   for (const char c : lines) text += c == '\n' ? std::string("\n  ") : std::string(1, c);
@@ -319,6 +325,13 @@ std::unique_ptr<RunDirectory> open_run_directory(const fs::path& path, const std
   return std::make_unique<LockedRunDirectory>(folder, std::move(lock));
 } catch (const fs::filesystem_error& error) {
   throw disk::failure("use", error.path1(), error.code().value());
+}
+
+std::string files_changed_since(const fs::path& run, const std::string& lock_json) {
+  return difference(run / "lock.json", own_file(run, "lock.json"), lock_json,
+                    [](const std::string& before, const std::string& after) {
+                      return lock_difference(without_program(before), without_program(after));
+                    });
 }
 
 }  // namespace winnow

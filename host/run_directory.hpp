@@ -50,4 +50,9 @@ std::unique_ptr<RunDirectory> open_run_directory(const std::filesystem::path& pa
 
 std::filesystem::path journal_path(const std::filesystem::path& run_directory);
 
+// What of a run's plugins and models differs from what `lock_json` says, one per line; the program
+// itself is not asked. Empty: nothing. Throws Error(Exit::kJournal) when the run's lock is lost or
+// damaged.
+std::string files_changed_since(const std::filesystem::path& run, const std::string& lock_json);
+
 }  // namespace winnow

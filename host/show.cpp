@@ -63,6 +63,7 @@ Shown show_candidate(const RunConfig& config, const Registry& registry, const fs
   shown.scores = Json::object();
   shown.journal_hash = known.hash;
   const Remade made = run.make();
+  if (!made.failure.empty()) throw Error(Exit::kPlugin, "made again, it failed: " + made.failure);
   shown.recipe = made.recipe;
   shown.hash = made.hash;
   compare(run.assembly().scorer(), made.scores, known, shown);

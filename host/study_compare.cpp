@@ -51,19 +51,30 @@ class Comparing {
     return true;
   }
 
+  // One of the same sweep before one of another: sweeps can differ in what no column says.
+  std::optional<std::size_t> partner_of(std::size_t row) const {
+    const std::size_t sweep = *find_column(table_, "sweep");
+    std::optional<std::size_t> elsewhere;
+    for (std::size_t other = 0; other < table_.rows.size(); ++other) {
+      if (!partners(row, other)) continue;
+      if (table_.rows[other][sweep] == table_.rows[row][sweep]) return other;
+      if (!elsewhere) elsewhere = other;
+    }
+    return elsewhere;
+  }
+
   void compare(std::size_t first, std::size_t last, Table& result) const {
     for (const std::string& metric : comparison_.metrics) {
       const auto column = find_column(table_, metric);
       if (!column) continue;
       std::vector<double> differences;
-      for (std::size_t row = first; row < last; ++row)
-        for (std::size_t other = 0; other < table_.rows.size(); ++other) {
-          if (!partners(row, other)) continue;
-          const double difference =
-              cell_number(table_.rows[row][*column]) - cell_number(table_.rows[other][*column]);
-          if (std::isfinite(difference)) differences.push_back(difference);
-          break;
-        }
+      for (std::size_t row = first; row < last; ++row) {
+        const auto other = partner_of(row);
+        if (!other) continue;
+        const double difference =
+            cell_number(table_.rows[row][*column]) - cell_number(table_.rows[*other][*column]);
+        if (std::isfinite(difference)) differences.push_back(difference);
+      }
       if (differences.empty()) continue;
       const MeanInterval mean = t_interval(differences);
       auto& row =

@@ -9,9 +9,9 @@
 namespace winnow {
 
 // For each comparison, and each point of `table` (a study_table) whose `of` is not `against`: the
-// difference to the point that is alike in all other key columns but study and sweep, over the
-// seeds that both have. Columns: the key columns but the study's name, "of" (which of them is
-// compared), "against", "seeds", "metric", "difference", and "difference_low" and
+// difference to the point that is alike in all other key columns, of the same sweep or else of
+// another one, over the seeds that both have. Columns: the key columns but the study's name, "of"
+// (which of them is compared), "against", "seeds", "metric", "difference", and "difference_low" and
 // "difference_high", its 95 % interval (Student's t over the seeds; empty for a single one). A row
 // per metric. Points without a partner have none.
 Table differences(const Table& table, const std::vector<StudyComparison>& comparisons);

@@ -65,24 +65,22 @@ std::string line_of(const std::vector<std::string>& cells) {
 }  // namespace
 
 std::string differences_page(const Table& differences) {
-  const std::size_t labels = *find_column(differences, "of");
+  if (differences.rows.empty()) return "";
   const std::size_t metric = *find_column(differences, "metric");
   std::vector<std::string> metrics;
   std::map<std::vector<std::string>, std::map<std::string, std::string>> values;
   std::vector<std::vector<std::string>> order;
   for (const auto& row : differences.rows) {
     std::vector<std::string> key;
-    for (std::size_t c = 0; c < metric; ++c)
-      if (c != labels) key.push_back(escaped(cell_text(row[c])));
+    for (std::size_t c = 0; c < metric; ++c) key.push_back(escaped(cell_text(row[c])));
     const std::string name = cell_text(row[metric]);
     if (std::find(metrics.begin(), metrics.end(), name) == metrics.end()) metrics.push_back(name);
     if (!values.contains(key)) order.push_back(key);
     values[key][name] = difference_of(differences, row);
   }
   std::vector<std::string> header;
-  for (std::size_t c = 0; c < metric; ++c)
-    if (c != labels) header.push_back(escaped(differences.columns[c]));
-  header.insert(header.end(), metrics.begin(), metrics.end());
+  for (std::size_t c = 0; c < metric; ++c) header.push_back(escaped(differences.columns[c]));
+  for (const std::string& name : metrics) header.push_back(escaped(name));
   std::string page =
       "\n## Differences\n\nPaired by seed, with 95 % intervals (Student's t); bold: the interval "
       "leaves 0 out.\n\n" +

@@ -13,7 +13,8 @@ namespace winnow {
 // everywhere are left out.
 std::string summary_page(const std::string& title, const Table& summary, std::size_t labels);
 
-// A section with a row per row of `differences` (study_compare.hpp) and a column per metric:
+// A section with a row per point and comparison of `differences` (study_compare.hpp), and a column
+// per metric:
 // "+0.31 (0.10 to 0.52)", in bold where the interval leaves 0 out.
 std::string differences_page(const Table& differences);
 

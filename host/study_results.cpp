@@ -41,6 +41,8 @@ StudyFiles write_study_results(const Study& study, const std::vector<StudyPoint>
     page += differences_page(tables["differences"]);
     disk::replace_file(folder, "differences.csv", csv_text(tables["differences"]));
     files.tables.push_back(folder / "differences.csv");
+  } else {
+    fs::remove(folder / "differences.csv");  // of an earlier version of the study
   }
   disk::replace_file(folder, "summary.md", page);
   write_sqlite(folder / "table.sqlite", tables);
@@ -68,8 +70,13 @@ void check_result_columns(const Study& study, const std::vector<std::string>& co
     for (const std::string& column : figure.series) check(column, figure.table->get("series"));
     for (const auto& [column, values] : figure.where) check(column, figure.table->get("where"));
   }
+  const auto seed = std::find(columns.begin(), columns.end(), "seed");
   for (const StudyComparison& comparison : study.comparisons) {
     check(comparison.of, comparison.table->get("of"));
+    if (std::find(seed, columns.end(), comparison.of) != columns.end())
+      diagnostics.add(where_of(*comparison.table->get("of")),
+                      fmt::format("'{}' is measured, expected a column that says what was set: {}",
+                                  comparison.of, list_of({columns.begin(), seed})));
     for (const std::string& metric : comparison.metrics)
       check(metric, comparison.table->get("metrics"));
     for (const auto& [column, values] : comparison.where)

@@ -244,7 +244,9 @@ std::vector<std::string> possible_columns(const Study& study,
 }
 
 void check_columns(const Study& study, const std::vector<StudyPoint>& points) {
-  std::set<std::string> taken = {"study", "sweep", "seed", "seeds", "run"};
+  std::set<std::string> taken = {
+      "study",  "sweep",      "seed",           "seeds",          "run", "of", "against",
+      "metric", "difference", "difference_low", "difference_high"};
   for (const std::string& name : measured_columns(study, points))
     for (const char* end : {"", "_low", "_high"}) taken.insert(in_small_letters(name + end));
   Diagnostics diagnostics;

@@ -13,9 +13,11 @@
 namespace winnow {
 
 struct VerifyRequest {
-  double share = 0.01;      // of the candidates with a result; at least one is made
-  std::uint64_t seed = 0;   // of the choice
-  double tolerance = 1e-3;  // of a score against the journal's, relative to max(1, |score|)
+  double share = 0.01;     // of the candidates with a result; at least one is made
+  std::uint64_t seed = 0;  // of the choice
+  // Of the median difference between a verifier's scores and the journal's, relative to
+  // max(1, |score|).
+  double tolerance = 1e-2;
 };
 
 // One claim of one plugin, or the same question where it claims nothing.
@@ -30,7 +32,8 @@ struct ClaimVerdict {
 struct Verification {
   std::uint64_t candidates = 0, made = 0;  // with a result; made again
   std::uint64_t hashes_equal = 0;
-  bool hashes_must_be_equal = false;  // the run was deterministic
+  bool hashes_must_be_equal = false;  // deterministic, one batch size, and the same plugin files
+  std::vector<std::string> notes;     // what limits the verdict: other plugin files, a torn journal
   struct Difference {
     std::string verifier;
     std::uint64_t compared = 0;
@@ -42,8 +45,10 @@ struct Verification {
 };
 
 // Every chosen candidate is made twice, alone: once against once shows whether sampler and
-// verifiers are deterministic; against the journal, whether the batch that it was made in mattered.
-// Throws Error for what is no readable run, and Error(Exit::kUsage) when nothing has a result.
+// verifiers are deterministic; what is, is compared with the journal, which shows whether the batch
+// that it was made in mattered. Candidates only: final generations are not made again, and sets'
+// scores hang on what was accepted before. Throws Error for what is no readable run, and
+// Error(Exit::kUsage) when nothing has a result.
 Verification verify_run(const RunConfig& config, const Registry& registry,
                         const std::filesystem::path& run, const VerifyRequest& request);
 

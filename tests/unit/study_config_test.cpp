@@ -227,6 +227,8 @@ TEST_CASE("a comparison over a column that is not there is shown with the neares
   CHECK(study("brightness_mean", "brightnes_mean")
             .mistake()
             .find("did you mean 'brightness_mean'?") != std::string::npos);
+  CHECK(study("solver", "candidates").mistake().find("'candidates' is measured") !=
+        std::string::npos);
   CHECK(study("against = \"short\"\n", "").mistake().find("a comparison without 'against'") !=
         std::string::npos);
 }

@@ -61,8 +61,8 @@ TEST_CASE("settings are compared seed by seed, with what is alike but for one co
   CHECK(cell_number(at("difference_low")) == Approx(1.2 - 4.3027 * 0.1 / std::sqrt(3.0)));
   CHECK(cell_number(at("difference_high")) == Approx(1.2 + 4.3027 * 0.1 / std::sqrt(3.0)));
   CHECK_THAT(differences_page(result),
-             Catch::Contains("| sweep | search | budget.nfe | against | seeds | score |\n") &&
-                 Catch::Contains("| b | zero \\| order | 100 | random | 3 | "
+             Catch::Contains("| sweep | search | budget.nfe | of | against | seeds | score |\n") &&
+                 Catch::Contains("| b | zero \\| order | 100 | search | random | 3 | "
                                  "**+1.2 (+0.952 to +1.45)** |\n"));
 
   StudyComparison only = comparison;
