@@ -70,13 +70,13 @@ void check_result_columns(const Study& study, const std::vector<std::string>& co
     for (const std::string& column : figure.series) check(column, figure.table->get("series"));
     for (const auto& [column, values] : figure.where) check(column, figure.table->get("where"));
   }
-  const auto seed = std::find(columns.begin(), columns.end(), "seed");
+  const auto measured = std::find(columns.begin(), columns.end(), "tasks");  // and all behind it
   for (const StudyComparison& comparison : study.comparisons) {
     check(comparison.of, comparison.table->get("of"));
-    if (std::find(seed, columns.end(), comparison.of) != columns.end())
+    if (std::find(measured, columns.end(), comparison.of) != columns.end())
       diagnostics.add(where_of(*comparison.table->get("of")),
                       fmt::format("'{}' is measured, expected a column that says what was set: {}",
-                                  comparison.of, list_of({columns.begin(), seed})));
+                                  comparison.of, list_of({columns.begin(), measured})));
     for (const std::string& metric : comparison.metrics)
       check(metric, comparison.table->get("metrics"));
     for (const auto& [column, values] : comparison.where)

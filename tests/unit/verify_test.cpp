@@ -99,7 +99,7 @@ TEST_CASE("a run that was stopped can be verified as far as it went", "[verify]"
   std::atomic<wn_status> stop{WN_OK};
   int turns = 0;
   const auto after = [&](const Progress&) {
-    if (++turns == 9) stop = WN_E_CANCELLED;
+    if (++turns == 40) stop = WN_E_CANCELLED;
   };
   const Overrides how{"search.round=40", "execution.batch=4", "run.deterministic=false"};
   REQUIRE(toy.run("run", how, &stop, after).exit == Exit::kCheckpointed);
