@@ -1,17 +1,14 @@
 // library_file.cpp: hash, ELF header and exported symbols, read without loading.
 #include "host/library_file.hpp"
 
-#include <elf.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <boost/dll/library_info.hpp>
-#include <cstring>
-#include <fstream>
 
 #include "host/error.hpp"
-#include "host/sha256.hpp"
+#include "host/package_files.hpp"
+#include "host/variant.hpp"
 #include "winnow/winnow.h"
 
 namespace winnow {
@@ -23,65 +20,22 @@ namespace fs = std::filesystem;
   throw Error(Exit::kPlugin, fmt::format("{}: {}", file.string(), why));
 }
 
-fs::path inside(const fs::path& directory, const fs::path& file) {
-  const fs::path path = directory / file;
-  if (!fs::is_regular_file(path)) fail(path, "is missing");
-  const fs::path real = fs::canonical(path), root = fs::canonical(directory);
-  if (std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first != root.end())
-    fail(path, fmt::format("leads out of its package, to {}", real.string()));
-  return real;
-}
-
-void check_hash(const fs::path& file, const std::string& wanted, const fs::path& manifest) {
-  const std::string found = sha256_hex_of_file(file);
-  if (found != wanted)
-    fail(file, fmt::format("its sha256 is {}, {} says {}: the file is damaged, or from another "
-                           "version of the package",
-                           found, manifest.filename().string(), wanted));
-}
-
-std::string machine_name(unsigned machine) {
-  switch (machine) {
-    case EM_X86_64:
-      return "x86_64";
-    case EM_AARCH64:
-      return "aarch64";
-    case EM_386:
-      return "i386";
-    case EM_ARM:
-      return "arm";
-    case EM_RISCV:
-      return "riscv";
-    case EM_PPC64:
-      return "ppc64";
-    default:
-      return fmt::format("machine type {}", machine);
-  }
-}
-
-Elf64_Ehdr elf_header(const fs::path& file) {
-  Elf64_Ehdr header{};
-  std::ifstream(file, std::ios::binary).read(reinterpret_cast<char*>(&header), sizeof header);
-  return header;
+void check_intact(const PackageManifest& package, const fs::path& file, const std::string& sha256,
+                  std::uint64_t size = 0) {
+  const std::string why = why_not_intact(package, file, sha256, size);
+  if (!why.empty()) fail(package.directory / file, why);
 }
 
 void check_architecture(const fs::path& file) {
-  const Elf64_Ehdr header = elf_header(file), own = elf_header("/proc/self/exe");
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) fail(file, "is no ELF shared library");
-  if (header.e_machine != own.e_machine || header.e_ident[EI_CLASS] != own.e_ident[EI_CLASS] ||
-      header.e_ident[EI_DATA] != own.e_ident[EI_DATA])
-    fail(file, fmt::format("is built for {}, this program for {}", machine_name(header.e_machine),
-                           machine_name(own.e_machine)));
-  if (header.e_type != ET_DYN) fail(file, "is an ELF file, but no shared library");
+  const auto header = read_elf_header(file), own = read_elf_header("/proc/self/exe");
+  if (!header) fail(file, "is no ELF shared library");
+  if (!header->same_kind(own.value()))
+    fail(file, fmt::format("is built for {}, this program for {}", header->machine, own->machine));
+  if (!header->shared_library) fail(file, "is an ELF file, but no shared library");
 }
 
 void check_symbols(const fs::path& file) {
-  std::vector<std::string> symbols;
-  try {
-    symbols = boost::dll::library_info(file).symbols();
-  } catch (const std::exception& error) {
-    fail(file, fmt::format("its symbols cannot be read: {}", error.what()));
-  }
+  const std::vector<std::string> symbols = read_elf_library(file).exports;
   const auto entry = std::find(symbols.begin(), symbols.end(), WN_ENTRY_SYMBOL);
   if (entry == symbols.end())
     fail(file, fmt::format("does not export {}, so it is no plugin of major {}", WN_ENTRY_SYMBOL,
@@ -93,20 +47,43 @@ void check_symbols(const fs::path& file) {
   }
 }
 
+// "glibc>=2.28" promises less than a library that needs 2.34.
+std::string remark_on_glibc(const std::string& promised, const std::string& needed) {
+  const std::string least = "glibc>=";
+  if (!promised.starts_with(least)) return "";
+  const std::string version = promised.substr(least.size(), promised.find(',') - least.size());
+  if (!version_fulfils(needed, ">" + version)) return "";
+  return fmt::format("needs glibc {}, but its [[variant]] says libc = \"{}\"", needed, promised);
+}
+
 }  // namespace
+
+std::vector<std::string> remarks_on(const ElfLibrary& library, const Variant& variant) {
+  std::vector<std::string> remarks;
+  if (library.exports.size() > 1)
+    remarks.push_back(fmt::format("exports {} symbols, expected only {}", library.exports.size(),
+                                  WN_ENTRY_SYMBOL));
+  if (library.static_tls)
+    remarks.push_back(
+        "takes static thread-local storage (DF_STATIC_TLS), of which there is "
+        "little; compile it with -fPIC");
+  if (library.fast_math)
+    remarks.push_back(
+        "was linked with -ffast-math, which changes the arithmetic of whoever loads "
+        "it");
+  if (const auto glibc = library.versions.find("GLIBC"); glibc != library.versions.end())
+    if (const auto remark = remark_on_glibc(variant.libc, glibc->second); !remark.empty())
+      remarks.push_back(remark);
+  return remarks;
+}
 
 fs::path check_library_file(const FoundPlugin& found) {
   const PackageManifest& package = *found.package;
   if (package.variants.empty()) fail(package.path, "has no [[variant]], so there is no library");
   const Variant& variant = found.variant();
-  const fs::path file = inside(package.directory, variant.file);
-  if (const auto size = fs::file_size(file); variant.size != 0 && size != variant.size)
-    fail(file, fmt::format("has {} bytes, {} says {}: the file is damaged, or from another version "
-                           "of the package",
-                           size, package.path.filename().string(), variant.size));
-  check_hash(file, variant.sha256, package.path);
-  for (const auto& data : package.data)
-    check_hash(inside(package.directory, data.file), data.sha256, package.path);
+  check_intact(package, variant.file, variant.sha256, variant.size);
+  for (const DataFile& data : package.data) check_intact(package, data.file, data.sha256);
+  const fs::path file = fs::canonical(package.directory / variant.file);
   check_architecture(file);
   check_symbols(file);
   return file;

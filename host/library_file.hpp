@@ -2,7 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
+#include "host/elf_file.hpp"
 #include "host/registry.hpp"
 
 namespace winnow {
@@ -11,5 +14,9 @@ namespace winnow {
 // and this host want them, and so is the sha256 of each data file; else Error(Exit::kPlugin) with
 // one sentence. Further exported symbols are a warning in the log.
 std::filesystem::path check_library_file(const FoundPlugin& found);
+
+// What an author should know of a library, though it is no reason to refuse it: further exports,
+// static thread-local storage, -ffast-math, a newer glibc than its [[variant]] says.
+std::vector<std::string> remarks_on(const ElfLibrary& library, const Variant& variant);
 
 }  // namespace winnow
