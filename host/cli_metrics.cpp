@@ -5,10 +5,10 @@
 #include <cmath>
 
 #include "host/cli_verbs.hpp"
-#include "host/disk.hpp"
 #include "host/feature_network.hpp"
 #include "host/figures.hpp"
 #include "host/reference_file.hpp"
+#include "host/saved_run.hpp"
 #include "host/verifier_statistics.hpp"
 
 namespace winnow {
@@ -17,8 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 using Rows = std::vector<std::vector<std::string>>;
-
-constexpr std::uint64_t kLargestSummary = std::uint64_t{1} << 30;
 
 // NaN would be no JSON.
 ordered_json number(double x) { return std::isfinite(x) ? ordered_json(x) : nullptr; }
@@ -40,15 +38,6 @@ MetricOptions metric_options(const CommandLine& line) {
 
 ImageSet image_set(const CommandLine& line) {
   return ImageSet(line.set, {.first = line.first, .count = line.count, .seed = line.seed});
-}
-
-std::optional<ordered_json> summary_of(const fs::path& set) {
-  const fs::path file = set / "summary.json";
-  if (!fs::exists(set / "run.toml") || !fs::exists(file)) return std::nullopt;
-  ordered_json summary = ordered_json::parse(disk::read_all(file, kLargestSummary), nullptr, false);
-  if (!summary.is_object())
-    throw Error(Exit::kUsage, fmt::format("'{}' is no summary of a run", file.string()));
-  return summary;
 }
 
 void require_features(const CommandLine& line, bool run_directory) {
@@ -130,7 +119,7 @@ void add_verifiers(const CommandLine& line, const ordered_json& summary, Answer&
 }  // namespace
 
 Answer metrics_verb(const CommandLine& line) {
-  const std::optional<ordered_json> summary = summary_of(line.set);
+  const std::optional<ordered_json> summary = read_summary(line.set);
   require_features(line, summary.has_value());
   Answer answer;
   answer.json = {{"set", line.set.string()},

@@ -4,22 +4,11 @@ import math
 import pathlib
 import struct
 import unittest
-import zlib
 
+from pictures import write_png as png
 from winnow_cli import CliTest
 
 FEATURES = ["--features", "winnow.toy.features"]
-
-
-def png(path, rows):
-    """Writes a grey PNG."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    raw = b"".join(b"\0" + bytes(row) for row in rows)
-    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
 
 
 def picture(i):
