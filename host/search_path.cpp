@@ -4,12 +4,15 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "host/plugin_install.hpp"
 #include "host/registry.hpp"
 
 namespace winnow {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kBelow = "winnow/plugins";
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -25,6 +28,9 @@ std::string variable(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
 }
+
+// With another user's rights the environment is not to be believed.
+bool is_trusted() { return getauxval(AT_SECURE) == 0; }
 
 class Builder {
  public:
@@ -52,14 +58,10 @@ class Builder {
   }
 
   void add_default_places() {
-    const fs::path below = "winnow/plugins";
+    const fs::path below = kBelow;
     if (trusted_) {
       add_all(variable("WN_ADD_PLUGIN_PATH"), "WN_ADD_PLUGIN_PATH", "");
-      const std::string data = variable("XDG_DATA_HOME"), home = variable("HOME");
-      if (!data.empty())
-        add(data / below, "user");
-      else if (!home.empty())
-        add(home / fs::path(".local/share") / below, "user");
+      if (const auto user = user_plugin_folder()) add(*user, "user");
     }
     const std::string dirs = trusted_ ? variable("XDG_DATA_DIRS") : "";
     add_all(dirs.empty() ? "/usr/local/share:/usr/share" : dirs, "system", below);
@@ -74,8 +76,15 @@ class Builder {
 
 }  // namespace
 
+std::optional<fs::path> user_plugin_folder() {
+  const std::string data = variable("XDG_DATA_HOME"), home = variable("HOME");
+  if (!is_trusted() || (data.empty() && home.empty())) return std::nullopt;
+  const fs::path shared = data.empty() ? fs::path(home) / ".local/share" : fs::path(data);
+  return fs::absolute(shared / kBelow).lexically_normal();
+}
+
 SearchPath default_search_path(const std::vector<fs::path>& named) {
-  return Builder(/*trusted=*/getauxval(AT_SECURE) == 0).build(named);
+  return Builder(is_trusted()).build(named);
 }
 
 }  // namespace winnow
