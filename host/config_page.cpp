@@ -8,7 +8,7 @@
 
 #include "host/config.hpp"
 #include "host/config_keys.hpp"
-#include "winnow/winnow.h"
+#include "host/option_table.hpp"
 
 namespace winnow {
 namespace {
@@ -50,66 +50,17 @@ the file that holds them, in overrides to the current folder.
 A file has at most 1 MiB, 10,000 keys, and tables within each other at most 64 deep.
 )";
 
-std::string cell(std::string text) {
-  for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
-    text.replace(at, 1, "\\|");
-  }
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
-
-// "f64 in (0, 1]"
-std::string type_cell(const OptionSpec& spec) {
-  std::string text = option_type_name(spec.type);
-  const std::string range = spec.choices.empty() ? option_range(spec) : "";
-  if (!range.empty()) text += " " + range;
-  if (!spec.unit.empty()) text += ", " + spec.unit;
-  return text;
-}
-
-std::string help_cell(const OptionSpec& spec) {
-  std::string text = spec.help;
-  for (const OptionChoice& choice : spec.choices) {
-    if (!text.empty()) text += &choice == &spec.choices.front() ? " " : "; ";
-    text += fmt::format("`\"{}\"`", choice.value);
-    std::string_view meaning = choice.help;
-    if (meaning.ends_with('.')) meaning.remove_suffix(1);
-    if (!meaning.empty()) text += fmt::format(": {}", meaning);
-  }
-  if (!spec.choices.empty() && !text.ends_with('.')) text += '.';
-  return text;
-}
-
-// A default path lies in the package, wherever that is installed.
-std::string default_cell(const OptionSpec& spec, const std::filesystem::path& package) {
-  if (!spec.default_value) return "needed";
-  if (spec.type == WN_OPT_PATH && !package.empty()) {
-    const std::filesystem::path path = std::get<std::string>(*spec.default_value);
-    const std::filesystem::path inside = path.lexically_relative(package);
-    if (!inside.empty() && *inside.begin() != "..") {
-      return fmt::format("`\"{}\"` of the package", inside.string());
-    }
-  }
-  return fmt::format("`{}`", to_toml(*spec.default_value));
-}
-
-std::string row(const std::string& key, const std::string& type, const std::string& fallback,
-                const std::string& help) {
-  return fmt::format("| `{}` | {} | {} | {} |\n", key, cell(type), cell(fallback), cell(help));
-}
-
-constexpr const char* kTableHead = "| key | type | default | meaning |\n|---|---|---|---|\n";
-
 std::string section_text(const ConfigSection& section) {
   const char* heading = section.list ? "\n## [[{}]]\n\n{}\n\n" : "\n## [{}]\n\n{}\n\n";
-  std::string text = fmt::format(fmt::runtime(heading), section.name, section.help) + kTableHead;
+  std::string text =
+      fmt::format(fmt::runtime(heading), section.name, section.help) + kOptionTableHead;
   for (const ConfigKey& key : section.keys) {
     std::string type = type_cell(key.spec);
     if (!key.also.empty()) type += " or " + key.also;
     const std::string fallback = !key.default_text.empty() ? key.default_text
                                  : key.needed              ? "needed"
                                                            : default_cell(key.spec, {});
-    text += row(key.spec.key, type, fallback, help_cell(key.spec));
+    text += option_row(key.spec.key, type, fallback, help_cell(key.spec));
   }
   return text;
 }
@@ -117,20 +68,10 @@ std::string section_text(const ConfigSection& section) {
 std::string plugin_text(const FoundPlugin& found) {
   const PluginManifest& plugin = found.plugin();
   const std::string& summary = plugin.summary.empty() ? found.package->summary : plugin.summary;
-  std::string text =
+  const std::string head =
       fmt::format("\n### `{}` ({})\n\n{}\n", plugin.id, to_string(plugin.kind), summary);
-  if (plugin.options.empty()) return text + "\nNo options.\n";
-  text += std::string("\n") + kTableHead;
-  for (const OptionSpec& spec : plugin.options) {
-    if (!spec.deprecated_use.empty()) {
-      text +=
-          row(spec.key, type_cell(spec), "", fmt::format("Old name of `{}`.", spec.deprecated_use));
-    } else {
-      text += row(spec.key, type_cell(spec), default_cell(spec, found.package->directory),
-                  help_cell(spec));
-    }
-  }
-  return text;
+  if (plugin.options.empty()) return head + "\nNo options.\n";
+  return head + "\n" + option_table(plugin.options, found.package->directory);
 }
 
 }  // namespace

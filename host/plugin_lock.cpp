@@ -1,0 +1,160 @@
+// plugin_lock.cpp: see plugin_lock.hpp.
+#include "host/plugin_lock.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "host/error.hpp"
+#include "host/library_file.hpp"
+#include "host/sha256.hpp"
+#include "host/toml_source.hpp"
+
+namespace winnow {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kHead =
+    "# Which builds of which plugins the configs in this folder may use. Made by\n"
+    "# `winnow plugins lock`; a run with another build is refused.\n"
+    "file_format = \"1.0\"\n";
+const std::vector<std::string> kKeys = {"id", "kind", "package", "version", "manifest", "library"};
+
+bool is_sha256(const std::string& text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+std::string text(const toml::table& table, const char* key, Diagnostics& diagnostics) {
+  const toml::node* node = table.get(key);
+  if (!node) {
+    diagnostics.add(where_of(table), fmt::format("'{}' is missing in [[plugin]]", key));
+  } else if (!node->is_string()) {
+    diagnostics.add(where_of(*node),
+                    fmt::format("'{}' is {}, expected text", key, describe(*node)));
+  } else {
+    const std::string value = node->as_string()->get();
+    const bool hash = key == std::string_view("manifest") || key == std::string_view("library");
+    if (hash && !is_sha256(value))
+      diagnostics.add(where_of(*node),
+                      fmt::format("'{}' is no sha256: expected 64 hexadecimal digits in lower "
+                                  "case",
+                                  key));
+    return value;
+  }
+  return "";
+}
+
+void add_entry(const toml::node& node, PluginLock& lock, Diagnostics& diagnostics) {
+  const toml::table* table = node.as_table();
+  if (!table) {
+    diagnostics.add(where_of(node), "expected a table [[plugin]], found " + describe(node));
+    return;
+  }
+  refuse_unknown_keys(*table, kKeys, "in [[plugin]]", diagnostics);
+  const std::string id = text(*table, "id", diagnostics);
+  const auto value = [&](const char* key) { return text(*table, key, diagnostics); };
+  const LockedPlugin entry{value("kind"), value("package"), value("version"), value("manifest"),
+                           value("library")};
+  if (!lock.emplace(id, entry).second)
+    diagnostics.add(where_of(*table), fmt::format("a second plugin '{}'", id));
+}
+
+const FoundPlugin* usable(const Registry& registry, const std::string& id) {
+  for (const FoundPlugin& found : registry.plugins())
+    if (found.skipped.empty() && found.plugin().id == id) return &found;
+  return nullptr;
+}
+
+std::string difference(const std::string& id, const LockedPlugin& locked, const FoundPlugin& found,
+                       const std::string& manifest) {
+  std::string text = fmt::format(
+      "\n{}: the lock has version {} with the manifest {}, installed in '{}' is {} with "
+      "{}",
+      id, locked.version, locked.manifest, found.package->directory.string(),
+      found.package->version, manifest);
+  if (locked.library != found.variant().sha256)
+    text += fmt::format("; its library was {}, is {}", locked.library, found.variant().sha256);
+  return text;
+}
+
+}  // namespace
+
+PluginLock read_plugin_lock(const fs::path& file) {
+  Diagnostics diagnostics;
+  const std::string name = file.string();
+  const auto source = read_text_file(file, kLargestTomlFile, {name}, diagnostics);
+  diagnostics.throw_if_any();
+  const auto root = parse_toml(*source, name, diagnostics);
+  diagnostics.throw_if_any();
+  refuse_unknown_keys(*root, std::vector<std::string>{"file_format", "plugin"}, "in a lock",
+                      diagnostics);
+  const auto format = root->get("file_format");
+  if (!format || format->value_or(std::string()) != "1.0")
+    diagnostics.add(format ? where_of(*format) : Where{name}, "expected file_format = \"1.0\"");
+  PluginLock lock;
+  if (const toml::node* plugins = root->get("plugin")) {
+    const toml::array* tables = plugins->as_array();
+    if (!tables)
+      diagnostics.add(where_of(*plugins),
+                      "expected tables [[plugin]], found " + describe(*plugins));
+    for (std::size_t i = 0; tables && i < tables->size(); ++i)
+      add_entry(*tables->get(i), lock, diagnostics);
+  }
+  diagnostics.throw_if_any();
+  return lock;
+}
+
+std::string plugin_lock_text(const PluginLock& lock) {
+  std::string text = kHead;
+  for (const auto& [id, entry] : lock)
+    text += fmt::format(
+        "\n[[plugin]]\nid = {}\nkind = {}\npackage = {}\nversion = {}\n"
+        "manifest = \"{}\"\nlibrary = \"{}\"\n",
+        toml_string(id), toml_string(entry.kind), toml_string(entry.package),
+        toml_string(entry.version), entry.manifest, entry.library);
+  return text;
+}
+
+LockedPlugin locked_as_found(const FoundPlugin& found) {
+  check_library_file(found);
+  return {to_string(found.plugin().kind), found.package->id, found.package->version,
+          sha256_hex_of_file(found.package->path), found.variant().sha256};
+}
+
+std::vector<std::string> plugins_of(const RunConfig& config) {
+  std::vector<std::string> ids = {config.sampler.id, config.search.id};
+  for (const VerifierUse& verifier : config.verifiers) ids.push_back(verifier.use.id);
+  std::ranges::sort(ids);
+  const auto repeated = std::ranges::unique(ids);
+  ids.erase(repeated.begin(), repeated.end());
+  return ids;
+}
+
+void require_locked(const fs::path& config_file, const RunConfig& config,
+                    const Registry& registry) {
+  const fs::path file = fs::absolute(config_file).parent_path() / kLockFile;
+  if (!fs::exists(file)) return;
+  const PluginLock lock = read_plugin_lock(file);
+  std::string differences;
+  for (const std::string& id : plugins_of(config)) {
+    const FoundPlugin* found = usable(registry, id);
+    if (!found) continue;  // the config's reader has refused it
+    const std::string manifest = sha256_hex_of_file(found->package->path);
+    const auto locked = lock.find(id);
+    if (locked == lock.end())
+      differences += fmt::format(
+          "\n{}: is not in the lock; installed in '{}' is {} with the "
+          "manifest {}",
+          id, found->package->directory.string(), found->package->version, manifest);
+    else if (locked->second.manifest != manifest)
+      differences += difference(id, locked->second, *found, manifest);
+  }
+  if (!differences.empty())
+    throw Error(Exit::kPlugin,
+                fmt::format("'{}' allows other builds of the plugins than those installed:{}\nto "
+                            "accept what is installed: winnow plugins lock --file {} {}",
+                            file.string(), differences, file.string(), config_file.string()));
+}
+
+}  // namespace winnow
