@@ -44,12 +44,28 @@ Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPr
       return stats_verb(line);
     case Verb::kMetrics:
       return metrics_verb(line);
+    case Verb::kRescore:
+      return rescore_verb(line);
     case Verb::kPluginsList:
       return plugins_list_verb(line);
     case Verb::kPluginsInfo:
       return plugins_info_verb(line);
     case Verb::kPluginsNew:
       return plugins_new_verb(line);
+    case Verb::kPluginsInspect:
+      return plugins_inspect_verb(line);
+    case Verb::kPluginsPack:
+      return plugins_pack_verb(line);
+    case Verb::kPluginsInstall:
+      return plugins_install_verb(line);
+    case Verb::kPluginsRemove:
+      return plugins_remove_verb(line);
+    case Verb::kPluginsVerify:
+      return plugins_verify_verb(line);
+    case Verb::kPluginsLock:
+      return plugins_lock_verb(line);
+    case Verb::kPluginsDocs:
+      return plugins_docs_verb(line);
     case Verb::kDocsConfiguration:
       return docs_configuration_verb(line);
   }

@@ -57,6 +57,7 @@ class Parser {
     add_status();
     add_stats();
     add_metrics();
+    add_rescore();
     add_plugins();
     add_docs();
   }
@@ -232,6 +233,18 @@ class Parser {
         ->check(CLI::Range(1, 1000));
   }
 
+  void add_rescore() {
+    CLI::App* rescore =
+        verb(app_, "rescore", Verb::kRescore,
+             "Score the samples of a finished run with another verifier, and compare the choice.");
+    rescore->add_option("RUNDIR", directory_, "The directory of a finished run.")->required();
+    rescore->add_option("OPTION=VALUE", line_.overrides, "Options of the verifier: target=0.5");
+    rescore->add_option("--verifier", line_.id, "The verifier.")->type_name("PLUGIN")->required();
+    rescore->add_option("--out", out_, "Write a row for each sample to this .csv or .json.")
+        ->type_name("FILE");
+    plugin_flag(rescore);
+  }
+
   void add_plugins() {
     CLI::App* plugins =
         app_.add_subcommand("plugins", "The plugins that can be named in a config.");
@@ -245,6 +258,11 @@ class Parser {
     info->add_option("ID", line_.id, "The plugin's id: winnow.random")->required();
     plugin_flag(info);
     add_plugins_new(*plugins);
+    CLI::App* docs =
+        verb(*plugins, "docs", Verb::kPluginsDocs, "A page of Markdown about one plugin.");
+    docs->add_option("ID", line_.id, "The plugin's id.")->required();
+    plugin_flag(docs);
+    add_packages(plugins);
   }
 
   void add_plugins_new(CLI::App& plugins) {
@@ -258,6 +276,37 @@ class Parser {
     made->add_option("--lang", line_.language, "The language (default cpp).")
         ->check(one_of({"c", "cpp", "rust", "python"}));
     made->add_option("--out", out_, "The folder to write (default: the name).")->type_name("DIR");
+  }
+
+  void add_packages(CLI::App* plugins) {
+    CLI::App* inspect = verb(*plugins, "inspect", Verb::kPluginsInspect,
+                             "What a package and its libraries are; none of it is run.");
+    inspect->add_option("PATH|ID", line_.id, "A package's folder or .tar.gz, or a plugin's id.")
+        ->required();
+    plugin_flag(inspect);
+    CLI::App* pack =
+        verb(*plugins, "pack", Verb::kPluginsPack, "Fill in a package's hashes, and pack it.");
+    pack->add_option("PATH", package_, "The package's folder.")->required();
+    pack->add_option("--out", out_, "The file to write (default: ID-VERSION.tar.gz).")
+        ->type_name("FILE");
+    CLI::App* install = verb(*plugins, "install", Verb::kPluginsInstall,
+                             "Put a package into your own folder of plugins.");
+    install->add_option("FILE", package_, "A .tar.gz by pack, or a package's folder.")->required();
+    install->add_flag("--force", line_.force, "Also instead of a newer or a changed package.");
+    CLI::App* remove =
+        verb(*plugins, "remove", Verb::kPluginsRemove, "Take a package out of that folder.");
+    remove->add_option("ID", line_.id, "Of the package, or of a plugin in it.")->required();
+    CLI::App* verify = verb(*plugins, "verify", Verb::kPluginsVerify,
+                            "Compare what is in that folder with its manifests.");
+    verify->add_option("ID", line_.id, "Of one package, or of a plugin in it.");
+    CLI::App* lock = verb(*plugins, "lock", Verb::kPluginsLock,
+                          "Write down which builds of which plugins a project may use.");
+    lock->add_option("CONFIG|ID", line_.locked, "Configs, whose plugins are locked, and ids.")
+        ->required();
+    lock->add_option("--file", lock_file_,
+                     "The lock (default: winnow-plugins.lock beside the first config).")
+        ->type_name("FILE");
+    plugin_flag(lock);
   }
 
   void add_docs() {
@@ -342,6 +391,8 @@ class Parser {
     line_.set = set_;
     line_.reference = reference_;
     line_.directory = directory_;
+    line_.package = package_;
+    line_.lock_file = lock_file_;
     line_.plugins.assign(plugins_.begin(), plugins_.end());
     line_.studies.assign(studies_.begin(), studies_.end());
     return line_;
@@ -350,7 +401,7 @@ class Parser {
   CommandLine line_;
   bool version_ = false;
   // As text: CLI11 takes a path for a list of paths.
-  std::string config_, out_, directory_, set_, reference_;
+  std::string config_, out_, directory_, set_, reference_, package_, lock_file_;
   std::vector<std::string> plugins_, studies_;
   CLI::App app_{kDescription, "winnow"};
 };

@@ -22,9 +22,17 @@ enum class Verb {
   kStatus,
   kStats,
   kMetrics,
+  kRescore,
   kPluginsList,
   kPluginsInfo,
   kPluginsNew,
+  kPluginsInspect,
+  kPluginsPack,
+  kPluginsInstall,
+  kPluginsRemove,
+  kPluginsVerify,
+  kPluginsLock,
+  kPluginsDocs,
   kDocsConfiguration,
 };
 
@@ -37,22 +45,26 @@ struct CommandLine {
 
   std::filesystem::path config;                // a TOML file, or a run directory
   std::vector<std::filesystem::path> studies;  // study: TOML files
-  std::vector<std::string> overrides;          // key=value; stats, metrics: options of --features
+  std::vector<std::string> overrides;          // key=value; stats, metrics, rescore: options
   std::vector<std::filesystem::path> plugins;  // --plugin
-  std::filesystem::path out;                   // run, study: a folder; show: a PNG
+  std::filesystem::path out;                   // a folder; show: a PNG; rescore, pack: a file
   std::string progress = "auto";
   bool quick = false, plan = false, table = false;  // study
   std::string only;                                 // study: a sweep; empty: all
   bool measure = true;                              // plan
   bool load = false, print = false;                 // check
-  std::filesystem::path directory;                  // show, status, verify
+  std::filesystem::path directory;                  // show, status, verify, rescore
   std::string candidate = "best";                   // show: "best", "17", "3/17", "3/best"
   std::uint64_t task = 0;                           // show
   double share = 0.01, tolerance = 1e-2;            // verify
-  std::string id;                                   // plugins info; plugins new: a name
-  std::string kind;              // plugins list: "sampler", "verifier", "search" or "": all
-  bool why = false;              // plugins list
-  std::string language = "cpp";  // plugins new
+  std::string id;                   // rescore, plugins info, inspect ...; plugins new: a name
+  std::string kind;                 // plugins list: "sampler", "verifier", "search" or "": all
+  bool why = false;                 // plugins list
+  std::string language = "cpp";     // plugins new
+  std::filesystem::path package;    // plugins pack, install
+  bool force = false;               // plugins install
+  std::vector<std::string> locked;  // plugins lock: configs and ids
+  std::filesystem::path lock_file;  // plugins lock
 
   // stats and metrics
   std::filesystem::path set, reference;

@@ -61,26 +61,6 @@ bool goes_by(const PluginManifest& plugin, const std::string& id) {
   return plugin.id == id || std::count(plugin.aliases.begin(), plugin.aliases.end(), id) > 0;
 }
 
-// The usable one, else the first that is not.
-const FoundPlugin& find_any(const Registry& registry, const std::string& id) {
-  const FoundPlugin* skipped = nullptr;
-  std::vector<std::string> ids;
-  for (const FoundPlugin& found : registry.plugins()) {
-    ids.push_back(found.plugin().id);
-    if (!goes_by(found.plugin(), id)) continue;
-    if (found.skipped.empty()) return found;
-    if (!skipped) skipped = &found;
-  }
-  if (skipped) return *skipped;
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  std::string near = did_you_mean(id, ids);
-  for (const std::string& known : ids)
-    if (known.ends_with("." + id)) near = fmt::format("did you mean '{}'?", known);
-  if (near.empty()) near = ids.empty() ? "none is installed" : "there are " + list_of(ids);
-  throw Error(Exit::kPlugin, fmt::format("no plugin '{}'; {}", id, near));
-}
-
 std::vector<std::vector<std::string>> package_rows(const FoundPlugin& found) {
   const PackageManifest& package = *found.package;
   const PluginManifest& plugin = found.plugin();
@@ -127,6 +107,25 @@ Registry scan_plugins(const CommandLine& line) {
   return Registry::scan(default_search_path(line.plugins), host_facts());
 }
 
+const FoundPlugin& find_any_plugin(const Registry& registry, const std::string& id) {
+  const FoundPlugin* skipped = nullptr;
+  std::vector<std::string> ids;
+  for (const FoundPlugin& found : registry.plugins()) {
+    ids.push_back(found.plugin().id);
+    if (!goes_by(found.plugin(), id)) continue;
+    if (found.skipped.empty()) return found;
+    if (!skipped) skipped = &found;
+  }
+  if (skipped) return *skipped;
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  std::string near = did_you_mean(id, ids);
+  for (const std::string& known : ids)
+    if (known.ends_with("." + id)) near = fmt::format("did you mean '{}'?", known);
+  if (near.empty()) near = ids.empty() ? "none is installed" : "there are " + list_of(ids);
+  throw Error(Exit::kPlugin, fmt::format("no plugin '{}'; {}", id, near));
+}
+
 Answer plugins_list_verb(const CommandLine& line) {
   const Registry registry = scan_plugins(line);
   Answer answer;
@@ -156,7 +155,7 @@ Answer plugins_list_verb(const CommandLine& line) {
 
 Answer plugins_info_verb(const CommandLine& line) {
   const Registry registry = scan_plugins(line);
-  const FoundPlugin& found = find_any(registry, line.id);
+  const FoundPlugin& found = find_any_plugin(registry, line.id);
   const PluginManifest& plugin = found.plugin();
   Answer answer;
   answer.text = fmt::format("{}: {}\n", plugin.id, plugin.summary) +

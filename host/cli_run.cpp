@@ -8,6 +8,7 @@
 #include "host/cli_verbs.hpp"
 #include "host/cli_watcher.hpp"
 #include "host/figures.hpp"
+#include "host/plugin_lock.hpp"
 
 namespace winnow {
 namespace {
@@ -169,6 +170,7 @@ Answer run_verb(const CommandLine& line, const StopSignals& signals, ProgressPri
   if (signals.install) signals.install();
   const Registry registry = scan_plugins(line);
   const RunConfig config = load_config(config_file(line.config), line.overrides, registry);
+  require_locked(config_file(line.config), config, registry);
   const fs::path directory = output_directory(line, config);
   Watcher watcher(signals, progress);
   RunOutcome outcome =

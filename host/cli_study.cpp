@@ -6,6 +6,7 @@
 #include "host/cli_verbs.hpp"
 #include "host/cli_watcher.hpp"
 #include "host/figures.hpp"
+#include "host/plugin_lock.hpp"
 #include "host/study_plan.hpp"
 #include "host/study_results.hpp"
 #include "host/study_run.hpp"
@@ -34,6 +35,8 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
         throw Error(Exit::kUsage, fmt::format("{} and {} are both called '{}'", other.study.file,
                                               one.study.file, one.study.name));
     one.points = study_points(one.study, registry);
+    for (const StudyPoint& point : one.points)
+      require_locked(one.study.base, point.config, registry);
     check_columns(one.study, one.points);
     check_result_columns(one.study, possible_columns(one.study, one.points));
     for (const StudySweep& sweep : one.study.sweeps) sweeps.push_back(sweep.label);

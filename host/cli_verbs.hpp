@@ -33,14 +33,26 @@ Answer verify_verb(const CommandLine& line);
 Answer status_verb(const CommandLine& line);
 Answer stats_verb(const CommandLine& line);
 Answer metrics_verb(const CommandLine& line);
+Answer rescore_verb(const CommandLine& line);
 Answer plugins_list_verb(const CommandLine& line);
 Answer plugins_info_verb(const CommandLine& line);
 Answer plugins_new_verb(const CommandLine& line);
+Answer plugins_inspect_verb(const CommandLine& line);
+Answer plugins_pack_verb(const CommandLine& line);
+Answer plugins_install_verb(const CommandLine& line);
+Answer plugins_remove_verb(const CommandLine& line);
+Answer plugins_verify_verb(const CommandLine& line);
+Answer plugins_lock_verb(const CommandLine& line);
+Answer plugins_docs_verb(const CommandLine& line);
 Answer docs_configuration_verb(const CommandLine& line);
 Answer version_verb();
 
 // All packages that the --plugin arguments, the environment and the installation offer.
 Registry scan_plugins(const CommandLine& line);
+
+// The usable plugin of this id or alias, of any kind, else the first that is not usable. Throws
+// Error(Exit::kPlugin) with the nearest id.
+const FoundPlugin& find_any_plugin(const Registry& registry, const std::string& id);
 
 // The file to read: `config` itself, or the run.toml in it when it is a run directory. Neither:
 // Error(Exit::kUsage).

@@ -64,11 +64,11 @@ std::vector<std::string> remarks_on(const ElfLibrary& library, const Variant& va
     remarks.push_back(fmt::format("exports {} symbols, expected only {}", library.exports.size(),
                                   WN_ENTRY_SYMBOL));
   if (library.static_tls)
-    remarks.push_back(
+    remarks.emplace_back(
         "takes static thread-local storage (DF_STATIC_TLS), of which there is "
         "little; compile it with -fPIC");
   if (library.fast_math)
-    remarks.push_back(
+    remarks.emplace_back(
         "was linked with -ffast-math, which changes the arithmetic of whoever loads "
         "it");
   if (const auto glibc = library.versions.find("GLIBC"); glibc != library.versions.end())

@@ -13,7 +13,8 @@ class Words(CliTest):
 
     def test_help_of_every_verb(self):
         for words in ([], ["run"], ["study"], ["plan"], ["check"], ["show"], ["status"], ["stats"], ["metrics"], ["plugins"], ["plugins", "list"],
-                      ["plugins", "info"], ["plugins", "new"], ["docs"], ["docs", "configuration"]):
+                      ["plugins", "info"], ["plugins", "new"], ["rescore"], ["plugins", "inspect"], ["plugins", "pack"], ["plugins", "install"],
+                      ["plugins", "remove"], ["plugins", "verify"], ["plugins", "lock"], ["plugins", "docs"], ["docs"], ["docs", "configuration"]):
             with self.subTest(words):
                 done = self.done(*words, "--help")
                 self.assertIn(" ".join(["winnow", *words]), done.stdout)
@@ -25,6 +26,8 @@ class Words(CliTest):
     def test_misspelt_verbs_and_flags_get_the_nearest_one(self):
         for words, meant in [(["rnu", "toy.toml"], "'run'"), (["chek", "toy.toml"], "'check'"),
                              (["plugin", "list"], "'plugins'"), (["plugins", "ifno", "x"], "'info'"),
+                             (["plugins", "instal", "x"], "'install'"), (["rescroe", "x"], "'rescore'"),
+                             (["rescore", "x", "--verifer", "y"], "'--verifier'"),
                              (["docs", "configuratoin"], "'configuration'"),
                              (["run", "toy.toml", "--progres", "none"], "'--progress'"),
                              (["run", "toy.toml", "--ou=x"], "'--out'"), (["plan", "toy.toml", "--no-mesure"], "'--no-measure'"),

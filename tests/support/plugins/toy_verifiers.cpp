@@ -152,6 +152,26 @@ class Features {
   std::string network_;
 };
 
+// score = what was asked for: the class, else the length of the prompt, else the first value of the
+// picture; plus a tenth of the first pixel.
+class Asked {
+ public:
+  static constexpr const char* kId = "winnow.toy.asked";
+
+  void score(const wn::VerifierBatch& batch, std::span<float> scores) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const wn_condition& asked = batch.condition(i);
+      scores[i] = batch.sample(i)[0] / 10;
+      if (asked.n_tensors > 0)
+        scores[i] += *static_cast<const float*>(asked.tensors[0].tensor->data);
+      else if (batch.class_id(i) >= 0)
+        scores[i] += static_cast<float>(batch.class_id(i));
+      else
+        scores[i] += static_cast<float>(batch.prompt(i).size());
+    }
+  }
+};
+
 // Claims to be deterministic and batch invariant, but counts its calls into the score.
 class Drift {
  public:
@@ -171,4 +191,4 @@ class Drift {
 
 }  // namespace
 
-WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance, Features, Drift)
+WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance, Features, Asked, Drift)

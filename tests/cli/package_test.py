@@ -1,0 +1,349 @@
+"""Packages from the outside: inspect, pack, install, remove, verify, docs, list --why."""
+import gzip
+import hashlib
+import io
+import os
+import pathlib
+import shutil
+import subprocess
+import tarfile
+import unittest
+
+from winnow_cli import CliTest
+
+ID = "winnow.brightness"
+LIBRARY = "libwinnow_brightness.so"
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Packages(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.environment["XDG_DATA_HOME"] = str(self.folder / "data")
+        self.installed = self.folder / "data/winnow/plugins"
+        self.source = self.package("source", ID)
+        self.manifest = self.source / "winnow-plugin.toml"
+
+    def change(self, before, after):
+        text = self.manifest.read_text()
+        self.assertIn(before, text)
+        self.manifest.write_text(text.replace(before, after))
+
+    def pack(self, name="p.tar.gz"):
+        self.done("plugins", "pack", self.source, "--out", name)
+        return self.folder / name
+
+    def test_packing_twice_gives_the_same_bytes(self):
+        (self.source / "README.md").write_text("Bright.\n")
+        (self.source / "build.log").write_text("not for others\n")
+        done = self.done("plugins", "pack", self.source, "--out", "a.tar.gz")
+        self.assertIn("build.log", done.stderr)
+        os.utime(self.source / LIBRARY, (1, 1))
+        (self.source / LIBRARY).chmod(0o755)
+        moved = self.folder / "elsewhere"
+        shutil.copytree(self.source, moved)
+        value = self.json("plugins", "pack", moved)
+        self.assertEqual(value["file"], f"{ID}-1.0.0.tar.gz")
+        self.assertEqual((self.folder / "a.tar.gz").read_bytes(), (self.folder / value["file"]).read_bytes())
+        self.assertEqual(value["sha256"], sha256(self.folder / value["file"]))
+        with tarfile.open(self.folder / "a.tar.gz") as tar:
+            names = [f"{ID}/{name}" for name in ("README.md", LIBRARY, "winnow-plugin.toml")]
+            self.assertEqual(tar.getnames(), names)
+            for member in tar:
+                self.assertEqual((member.mtime, member.mode, member.uid, member.gid, member.uname, member.gname),
+                                 (0, 0o644, 0, 0, "", ""))
+        self.assertEqual((self.folder / "a.tar.gz").read_bytes()[3:8], b"\0" * 5)  # neither name nor time
+
+    def test_hashes_are_filled_in_and_all_else_stays_as_the_author_wrote_it(self):
+        (self.source / "table.bin").write_bytes(b"\1\2\3")
+        head = self.manifest.read_text().split("[[variant]]")[0]
+        variants = """\
+[[variant]]   # the only one: naïve, but small
+  file   = "libwinnow_brightness.so" # built by make
+  sha256 = "%s"# filled in
+  os     = "linux"
+  arch   = "x86_64"
+
+[[data]]
+file="table.bin"
+"""
+        self.manifest.write_text(head + variants % "")
+        value = self.json("plugins", "pack", self.source)
+        self.assertTrue(value["manifest_changed"])
+        library = self.source / LIBRARY
+        wanted = (variants % sha256(library)).replace(
+            "# built by make\n", f"# built by make\n  size   = {library.stat().st_size}\n")
+        wanted = wanted.rstrip("\n") + f'\nsha256 = "{sha256(self.source / "table.bin")}"\n'
+        self.assertEqual(self.manifest.read_text(), head + wanted)
+        self.assertFalse(self.json("plugins", "pack", self.source)["manifest_changed"])
+        with tarfile.open(self.folder / value["file"]) as tar:
+            self.assertIn(f"{ID}/table.bin", tar.getnames())
+        (self.source / "table.bin").write_bytes(b"\4")
+        self.pack()
+        self.assertIn(sha256(self.source / "table.bin"), self.manifest.read_text())
+
+    def test_tables_on_one_line_are_filled_in_too(self):
+        head = self.manifest.read_text().split("[[variant]]")[0]
+        self.manifest.write_text(f'variant = [{{ os = "linux", file = "{LIBRARY}", size = 1 }}]\r\n' + head)
+        self.pack()
+        library = self.source / LIBRARY
+        self.assertEqual(self.manifest.read_bytes().decode(),
+                         f'variant = [{{ os = "linux", file = "{LIBRARY}", sha256 = "{sha256(library)}", '
+                         f'size = {library.stat().st_size} }}]\r\n' + head)
+
+    def test_a_package_that_would_not_be_taken_is_not_packed(self):
+        good = self.manifest.read_text()
+        for before, after, says in [("major = 1", "major = 2", "needs plugin ABI 2"),
+                                    ("needs_minor = 0\nbuilt_minor = 0", "needs_minor = 9\nbuilt_minor = 9", "1.9"),
+                                    ('arch = "x86_64"', 'arch = "aarch64"', "is for aarch64"),
+                                    (f'file = "{LIBRARY}"', 'file = "other.so"', "other.so"),
+                                    ("summary", "sumary", "did you mean 'summary'?"),
+                                    ("file_format", "file format", "winnow-plugin.toml:1"),
+                                    ('kind = "verifier"\n', 'kind = "verifier"\nrequires = ["wn.host.magic/1"]\n',
+                                     "wn.host.magic/1")]:
+            with self.subTest(after):
+                self.manifest.write_text(good.replace(before, after, 1).replace("sha256 = \"", "sha256 = \"0"))
+                bad = self.manifest.read_text()
+                self.refused(3, "plugins", "pack", self.source, "--out", "p.tar.gz", says=[says])
+                self.assertFalse((self.folder / "p.tar.gz").exists())
+                self.assertEqual(self.manifest.read_text(), bad)
+        self.manifest.write_text(good)
+        (self.source / LIBRARY).write_text("no library")
+        self.refused(3, "plugins", "pack", self.source, says=["is no ELF shared library"])
+        self.refused(2, "plugins", "pack", self.folder, says=["holds no winnow-plugin.toml"])
+        self.refused(2, "plugins", "pack", "nothing", says=["is not there"])
+
+    def test_an_installed_package_is_found_verified_and_removed(self):
+        archive = self.pack()
+        value = self.json("plugins", "install", archive, WN_PLUGIN_PATH="")
+        self.assertEqual((value["version"], value["before"], value["unchanged"]), ("1.0.0", None, False))
+        self.assertEqual(sorted(path.name for path in (self.installed / ID).iterdir()), [LIBRARY, "winnow-plugin.toml"])
+        listed = [p for p in self.json("plugins", "list", WN_PLUGIN_PATH="")["plugins"] if p["id"] == ID]
+        self.assertEqual([p["origin"] for p in listed], ["user"])
+        self.assertTrue(self.json("plugins", "install", archive, WN_PLUGIN_PATH="")["unchanged"])
+        self.assertIn("WN_PLUGIN_PATH is set", self.done("plugins", "install", archive).stderr)
+        self.assertTrue(self.json("plugins", "verify")["packages"][0]["good"])
+        with (self.installed / ID / LIBRARY).open("ab") as library:
+            library.write(b"\0")
+        (self.installed / ID / "extra.so").write_bytes(b"")
+        done = self.winnow("plugins", "verify", "brightness")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("did you mean 'winnow.brightness'?", done.stderr)
+        done = self.winnow("plugins", "verify", ID)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(LIBRARY, done.stdout)
+        self.assertIn("extra.so", done.stdout)
+        self.done("plugins", "install", archive)  # repairs what is damaged
+        self.assertEqual(self.json("plugins", "verify")["exit"], 0)
+        self.assertEqual(self.json("plugins", "remove", ID)["version"], "1.0.0")
+        self.assertEqual([path.name for path in self.installed.iterdir()], [".lock"])
+        self.refused(3, "plugins", "remove", ID, says=["none is"])
+
+    def test_a_folder_is_installed_without_what_its_manifest_does_not_name(self):
+        (self.source / "LICENSE").write_text("Free.\n")
+        (self.source / "junk").mkdir()
+        (self.source / "junk/a.o").write_text("")
+        self.done("plugins", "install", self.source)
+        self.assertEqual(sorted(path.name for path in (self.installed / ID).iterdir()),
+                         ["LICENSE", LIBRARY, "winnow-plugin.toml"])
+
+    def test_only_a_newer_version_replaces_an_installed_one_unasked(self):
+        self.done("plugins", "install", self.pack("old.tar.gz"))
+        self.change("Prefers", "Likes")
+        changed = self.pack("changed.tar.gz")
+        self.refused(3, "plugins", "install", changed, says=["1.0.0 is installed", "same version", "--force"])
+        self.change('version = "1.0.0"', 'version = "1.0.1-rc.1"')
+        self.assertEqual(self.json("plugins", "install", self.pack("new.tar.gz"))["before"], "1.0.0")
+        self.refused(3, "plugins", "install", "old.tar.gz", says=["1.0.1-rc.1 is installed", "holds 1.0.0"])
+        self.assertEqual(self.json("plugins", "verify")["packages"][0]["version"], "1.0.1-rc.1")
+        self.done("plugins", "install", "old.tar.gz", "--force")
+        self.assertEqual(self.json("plugins", "verify")["packages"][0]["version"], "1.0.0")
+        self.assertEqual(sorted(path.name for path in self.installed.iterdir()), [".lock", ID])
+
+    def test_what_stands_in_the_way_is_kept(self):
+        (self.installed / ID).mkdir(parents=True)
+        (self.installed / ID / "notes.txt").write_text("mine")
+        self.refused(3, "plugins", "install", self.source, says=["is no package", "--force"])
+        self.assertTrue((self.installed / ID / "notes.txt").exists())
+        self.done("plugins", "install", self.source, "--force")
+        (self.installed / ID).rename(self.installed / "mine")
+        self.refused(3, "plugins", "install", self.source, says=["mine", "winnow plugins remove"])
+
+    def archive(self, name, *members, good=True):
+        """A .tar.gz of the package and of more members."""
+        with tarfile.open(self.folder / name, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+            if good:
+                tar.add(self.source, arcname=ID)
+            for member, data in members:
+                member.size = member.size or len(data)
+                tar.addfile(member, io.BytesIO(data) if data else None)
+        return self.folder / name
+
+    def member(self, name, data=b"x", **fields):
+        info = tarfile.TarInfo(name)
+        for key, value in fields.items():
+            setattr(info, key, value)
+        return info, data
+
+    def test_archives_that_reach_out_of_their_package_are_refused_and_leave_nothing(self):
+        link = {"data": b"", "type": tarfile.SYMTYPE}
+        twice = self.member(f"{ID}/README")
+        bad = {
+            "leads out of it": self.member(f"{ID}/../../../evil"),
+            "has an absolute name": self.member(str(self.folder / "evil")),
+            "is a symbolic link": self.member(f"{ID}/evil", linkname="/etc", **link),
+            "is a hard link": self.member(f"{ID}/evil", data=b"", type=tarfile.LNKTYPE, linkname=f"{ID}/{LIBRARY}"),
+            "is a device": self.member(f"{ID}/evil", data=b"", type=tarfile.CHRTYPE),
+            "is neither a file nor a folder": self.member(f"{ID}/evil", data=b"", type=tarfile.FIFOTYPE),
+            "lies below a file": self.member(f"{ID}/{LIBRARY}/evil"),
+            "has a name that no package needs": self.member(f"{ID}/ev\x1bil"),
+            "would unpack to more than": self.member(f"{ID}/evil", data=b"", size=1 << 45),
+        }
+        for says, member in bad.items():
+            with self.subTest(says):
+                archive = self.archive("bad.tar.gz", member)
+                self.refused(3, "plugins", "install", archive, says=["bad.tar.gz", says])
+                self.refused(3, "plugins", "inspect", archive, says=[says])
+                self.assertFalse(self.installed.exists())
+                self.assertFalse((self.folder / "evil").exists())
+        self.refused(3, "plugins", "install", self.archive("bad.tar.gz", twice, twice), says=["stands twice"])
+        self.refused(3, "plugins", "install", self.archive("bad.tar.gz", twice, good=False), says=["holds no winnow-plugin.toml"])
+        self.assertFalse(self.installed.exists())
+
+    def test_a_damaged_or_false_archive_leaves_nothing_behind(self):
+        archive = self.pack()
+        data = archive.read_bytes()
+        for name, content in {"cut": data[:len(data) // 2], "none": b"", "text": b"no archive at all",
+                            "flipped": data[:200] + bytes([data[200] ^ 255]) + data[201:],
+                            "tar": gzip.decompress(data)[:5000]}.items():
+            with self.subTest(name):
+                (self.folder / name).write_bytes(content)
+                self.refused(3, "plugins", "install", name, says=[f"'{name}'"])
+                self.assertFalse((self.installed / ID).exists())
+        (self.source / LIBRARY).write_bytes((self.source / LIBRARY).read_bytes() + b"\0")
+        done = self.refused(3, "plugins", "install", self.archive("false.tar.gz"), says=["false.tar.gz", LIBRARY, "bytes"])
+        self.assertNotIn(".tmp", done.stderr)
+        self.source = self.package("again", ID)
+        extra = self.archive("extra.tar.gz", self.member(f"{ID}/other.so"))
+        self.refused(3, "plugins", "install", extra, says=["does not name 'other.so'"])
+        self.assertEqual([path.name for path in self.installed.iterdir()], [".lock"])
+        self.refused(2, "plugins", "install", "nothing.tar.gz", says=["'nothing.tar.gz' is not there"])
+
+    def test_what_a_killed_install_left_is_cleared_and_never_listed(self):
+        left = self.installed / ".tmp-install-abcdef"
+        shutil.copytree(self.source, left / "new")
+        self.assertFalse(any(p["origin"] == "user" for p in self.json("plugins", "list", "--why", WN_PLUGIN_PATH="")["plugins"]))
+        self.done("plugins", "install", self.source)
+        self.assertFalse(left.exists())
+
+    def test_without_a_home_there_is_nowhere_to_install(self):
+        del self.environment["HOME"], self.environment["XDG_DATA_HOME"]
+        self.refused(2, "plugins", "install", self.source, says=["XDG_DATA_HOME", "HOME"])
+
+    def test_inspect_says_what_readelf_says(self):
+        value = self.json("plugins", "inspect", ID)
+        self.assertEqual((value["id"], value["version"], value["intact"]), (ID, "1.0.0", True))
+        self.assertEqual(value["files"][0]["sha256"], sha256(self.source / LIBRARY))
+        for id in (ID, "winnow.zero_order", "winnow.toy.verifiers"):
+            value = self.json("plugins", "inspect", self.package("look", id))
+            library = value["libraries"][0]
+            file = pathlib.Path(value["directory"]) / library["file"]
+            dynamic = subprocess.run(["readelf", "-dW", file], capture_output=True, text=True, check=True).stdout
+            self.assertEqual(library["needed"], [line.split("[")[1].rstrip("]\n") for line in dynamic.splitlines()
+                                                 if "(NEEDED)" in line])
+            needs = subprocess.run(["readelf", "-VW", file], capture_output=True, text=True, check=True).stdout
+            names = {word for line in needs.splitlines() if "Name: " in line and "Flags:" in line
+                     for word in [line.split("Name: ")[1].split()[0]]}
+            highest = {}
+            for family, _, version in (name.rpartition("_") for name in names):
+                number = tuple(map(int, version.split(".")))
+                highest[family] = max(highest.get(family, ()), number)
+            self.assertEqual({f: tuple(map(int, v.split("."))) for f, v in library["versions"].items()}, highest)
+            self.assertEqual(library["exports"], ["wn_plugin_negotiate_v1"])
+            self.assertEqual((library["machine"], library["bits"]), ("x86_64", 64))
+            self.assertEqual((library["static_tls"], library["fast_math"], library["notes"]), (False, False, []))
+
+    def test_inspect_looks_into_archives_and_at_damage(self):
+        archive = self.pack()
+        packed, folder = self.json("plugins", "inspect", archive), self.json("plugins", "inspect", self.source)
+        self.assertEqual(packed.pop("directory"), str(archive))
+        folder.pop("directory")
+        self.assertEqual(packed, folder)
+        (self.source / "extra.txt").write_text("")
+        (self.source / LIBRARY).write_bytes(b"\x7fELF" + b"\0" * 60)
+        value = self.json("plugins", "inspect", self.source)
+        self.assertFalse(value["intact"])
+        self.assertEqual(value["others"], ["extra.txt"])
+        self.assertIn("cannot be read", value["libraries"][0]["error"])
+        self.refused(3, "plugins", "inspect", "winnow.brightnes", says=["did you mean 'winnow.brightness'?"])
+        self.refused(2, "plugins", "inspect", "./nothing", says=["is not there"])
+
+    def test_inspect_and_pack_speak_of_fast_math_static_tls_and_a_newer_glibc(self):
+        code = self.write("p.c", "#include <math.h>\n__thread int x __attribute__((tls_model(\"initial-exec\")));\n"
+                                 "int wn_plugin_negotiate_v1(void) { return x + (int)exp(x); }\n"
+                                 "int another(void) { return 0; }\n")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-ffast-math", code, "-o", self.source / LIBRARY, "-lm"], check=True)
+        self.change('arch = "x86_64"', 'arch = "x86_64"\nlibc = "glibc>=2.2"')
+        done = self.done("plugins", "pack", self.source)
+        self.assertIn("says libc = \"glibc>=2.2\"", done.stderr)
+        library = self.json("plugins", "inspect", self.source)["libraries"][0]
+        self.assertTrue(library["static_tls"])
+        self.assertTrue(library["fast_math"])
+        self.assertIn("another", library["exports"])
+        self.assertEqual(len(library["notes"]), 4)
+
+    def test_docs_holds_every_option_and_the_table_that_turns_it_on(self):
+        page = self.done("plugins", "docs", ID).stdout
+        for text in ("# `winnow.brightness`\n", '[[verifier]]\nplugin = "winnow.brightness"\n',
+                     "| `target` | f64 in [0, 1] | `0.5` |", "Apache-2.0", "`wn.verifier/1`", "`deterministic`"):
+            self.assertIn(text, page)
+        row = next(line for line in page.splitlines() if line.startswith("| `target`"))
+        self.assertIn(row, self.done("docs", "configuration").stdout)
+        search = self.done("plugins", "docs", "winnow.zero_order").stdout
+        self.assertIn('[search]\nplugin = "winnow.zero_order"\n', search)
+        self.refused(3, "plugins", "docs", "winnow.zero_ordr", says=["did you mean 'winnow.zero_order'?"])
+
+    def test_why_gives_one_reason_for_everything_that_is_not_taken(self):
+        """Each case spoils a package of its own."""
+        cases = {
+            "toml": ("file_format", "file format", "winnow-plugin.toml:1"),
+            "major": ("major = 1", "major = 2", "needs plugin ABI 2, this host speaks 1.0"),
+            "minor": ("needs_minor = 0\nbuilt_minor = 0", "needs_minor = 9\nbuilt_minor = 9", "needs plugin ABI 1.9"),
+            "interface": ('kind = "verifier"\n', 'kind = "verifier"\nrequires = ["wn.host.magic/1"]\n', "needs wn.host.magic/1"),
+            "variant": ('arch = "x86_64"', 'arch = "riscv64"', "is for riscv64, this machine is"),
+            "shadowed": ("Prefers", "Likes", "shadowed by"),
+            "disabled": ("winnow.brightness", "winnow.disabled", "disabled by WN_PLUGINS_DISABLE"),
+        }
+        folder = self.folder / "all"
+        shutil.copytree(self.source, folder / "a-good")
+        for name, (before, after, _) in cases.items():
+            shutil.copytree(self.source, folder / name)
+            manifest = folder / name / "winnow-plugin.toml"
+            self.assertIn(before, manifest.read_text())
+            manifest.write_text(manifest.read_text().replace(before, after))
+        environment = {"WN_PLUGIN_PATH": str(folder), "WN_PLUGINS_DISABLE": "winnow.disabled"}
+        text = self.done("plugins", "list", "--why", **environment).stdout
+        value = self.json("plugins", "list", "--why", **environment)
+        reasons = {path: [p["reason"] for p in value["plugins"] if pathlib.Path(p["directory"]).name == path and "reason" in p] +
+                   [b["reason"] for b in value["broken"] if pathlib.Path(b["path"]).name == path] for path in cases}
+        for name, (_, _, says) in cases.items():
+            with self.subTest(name):
+                self.assertEqual(len(reasons[name]), 1, reasons[name])
+                self.assertIn(says, reasons[name][0])
+                self.assertEqual(text.count(str(folder / name) + " (WN_PLUGIN_PATH)"), 1)
+        taken = [p["directory"] for p in value["plugins"] if p["usable"]]
+        self.assertEqual(taken, [str(folder / "a-good")])
+
+    def test_a_library_with_another_hash_is_refused_when_it_is_loaded(self):
+        with (self.source / LIBRARY).open("r+b") as library:
+            library.seek(-1, os.SEEK_END)
+            library.write(b"!")
+        self.refused(3, "run", "toy.toml", "--plugin", self.source, says=["its sha256 is", sha256(self.source / LIBRARY)])
+        self.assertFalse((self.folder / "runs").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
