@@ -79,6 +79,9 @@ def header(arguments) -> None:
         options = option_tables(plugin)
         lines.append(f"#define WINNOW_VERSION_{name} {version}")
         lines.append(f"#define WINNOW_OPTIONS_{name} \\\n" + (c_string(options) if options else "  ((const char*)0)"))
+    if len(table["plugin"]) == 1:  # for score.h
+        lines.append(f"#define WINNOW_PLUGIN_ID {to_toml(table['plugin'][0]['id'])}")
+        lines.append(f"#define WINNOW_PLUGIN_N_OPTIONS {len(table['plugin'][0].get('option', []))}")
     lines.append("#endif")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text("\n".join(lines) + "\n", encoding="utf-8")

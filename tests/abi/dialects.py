@@ -1,5 +1,5 @@
-"""winnow.h in every dialect that authors use, winnow.hpp in C++20, by gcc and clang, without a warning and without
-hidden padding: dialects.py INCLUDE COMPILER..."""
+"""winnow.h and score.h in every dialect that authors use, winnow.hpp in C++20, by gcc and clang, without a warning, and
+winnow.h without hidden padding: dialects.py INCLUDE COMPILER..."""
 import pathlib
 import shutil
 import subprocess
@@ -7,8 +7,10 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 FLAGS = ["-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-C = [(f"c{year}", "header.c", ["-Wpadded"]) for year in (99, 11, 17)]
-CXX = [(f"c++{year}", "header.cpp", ["-Wpadded"]) for year in (11, 14, 17, 20)]
+SCORE = ["-Wconversion", "-Wshadow"]
+C = [(f"c{year}", *one) for year in (99, 11, 17) for one in (("header.c", ["-Wpadded"]), ("score.c", SCORE))]
+CXX = [(f"c++{year}", *one) for year in (11, 14, 17, 20)
+       for one in (("header.cpp", ["-Wpadded"]), ("score.c", ["-xc++", *SCORE]))]
 SDK = [("c++20", "sdk.cpp", [])]
 
 include, *compilers = sys.argv[1:]
