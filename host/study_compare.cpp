@@ -1,7 +1,6 @@
 // study_compare.cpp: see study_compare.hpp.
 #include "host/study_compare.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "host/study_summary.hpp"
@@ -21,8 +20,7 @@ class Comparing {
   void add_to(Table& result) const {
     if (!of_ || *of_ >= keys_) return;
     for (std::size_t first = 0; first < table_.rows.size();) {
-      std::size_t last = first + 1;
-      while (last < table_.rows.size() && same_point(first, last)) ++last;
+      const std::size_t last = end_of_point(table_, first);
       if (wanted(first) && text(first, *of_) != comparison_.against) compare(first, last, result);
       first = last;
     }
@@ -33,12 +31,6 @@ class Comparing {
     return cell_text(table_.rows[row][column]);
   }
   bool wanted(std::size_t row) const { return row_matches(table_, row, comparison_.where); }
-
-  bool same_point(std::size_t a, std::size_t b) const {
-    return std::equal(table_.rows[a].begin(),
-                      table_.rows[a].begin() + static_cast<std::ptrdiff_t>(keys_),
-                      table_.rows[b].begin());
-  }
 
   // Alike but in what is compared, of the same seed.
   bool partners(std::size_t row, std::size_t other) const {

@@ -62,6 +62,12 @@ std::string line_of(const std::vector<std::string>& cells) {
   return line + "\n";
 }
 
+std::string rule_of(std::size_t columns) {
+  std::string rule = "|";
+  for (std::size_t c = 0; c < columns; ++c) rule += "---|";
+  return rule + "\n";
+}
+
 }  // namespace
 
 std::string differences_page(const Table& differences) {
@@ -84,7 +90,7 @@ std::string differences_page(const Table& differences) {
   std::string page =
       "\n## Differences\n\nPaired by seed, with 95 % intervals (Student's t); bold: the interval "
       "leaves 0 out.\n\n" +
-      line_of(header) + line_of(std::vector<std::string>(header.size(), "---"));
+      line_of(header) + rule_of(header.size());
   for (const auto& key : order) {
     std::vector<std::string> cells = key;
     for (const std::string& name : metrics) cells.push_back(values[key][name]);
@@ -111,18 +117,15 @@ std::string summary_page(const std::string& title, const Table& summary, std::si
       "# {}\n\nMeans over the seeds with their 95 % intervals (Student's t; of a single seed the "
       "bootstrap's).\n\n",
       title);
-  std::string rule = "|";
-  page += "|";
-  for (const Column& column : columns) {
-    page += fmt::format(" {} |", escaped(summary.columns[column.value]));
-    rule += "---|";
-  }
-  page += "\n" + rule + "\n";
-  for (const auto& row : summary.rows) {
-    page += "|";
-    for (const Column& column : columns) page += fmt::format(" {} |", cell_of(row, column));
-    page += "\n";
-  }
+  const auto line = [&](const auto& text_of) {
+    std::vector<std::string> cells;
+    for (const Column& column : columns) cells.push_back(text_of(column));
+    return line_of(cells);
+  };
+  page += line([&](const Column& column) { return escaped(summary.columns[column.value]); }) +
+          rule_of(columns.size());
+  for (const auto& row : summary.rows)
+    page += line([&](const Column& column) { return cell_of(row, column); });
   return page;
 }
 

@@ -72,13 +72,7 @@ Table summarise(const Table& table) {
     for (const char* end : {"", "_low", "_high"})
       summary.columns.push_back(table.columns[column] + end);
   for (std::size_t first = 0; first < table.rows.size();) {
-    std::size_t last = first + 1;
-    const auto same_point = [&](std::size_t row) {
-      return std::equal(table.rows[first].begin(),
-                        table.rows[first].begin() + static_cast<std::ptrdiff_t>(keys),
-                        table.rows[row].begin());
-    };
-    while (last < table.rows.size() && same_point(last)) ++last;
+    const std::size_t last = end_of_point(table, first);
     auto& row = summary.rows.emplace_back(
         table.rows[first].begin(), table.rows[first].begin() + static_cast<std::ptrdiff_t>(keys));
     row.emplace_back(static_cast<std::int64_t>(last - first));

@@ -243,6 +243,16 @@ std::vector<std::string> possible_columns(const Study& study,
   return columns;
 }
 
+std::size_t end_of_point(const Table& table, std::size_t first) {
+  const auto keys = static_cast<std::ptrdiff_t>(key_columns(table));
+  const auto& point = table.rows[first];
+  std::size_t end = first + 1;
+  while (end < table.rows.size() &&
+         std::equal(point.begin(), point.begin() + keys, table.rows[end].begin()))
+    ++end;
+  return end;
+}
+
 void check_columns(const Study& study, const std::vector<StudyPoint>& points) {
   std::set<std::string> taken = {
       "study",  "sweep",      "seed",           "seeds",          "run", "of", "against",

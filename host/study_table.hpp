@@ -30,6 +30,9 @@ Table study_table(const Study& study, const std::vector<StudyPoint>& points,
 // Columns that say which point a row belongs to: all in front of "seed".
 std::size_t key_columns(const Table& table);
 
+// The rows of a point stand together, one per seed: behind the last of those that `first` begins.
+std::size_t end_of_point(const Table& table, std::size_t first);
+
 // Refuses columns and axes that are called like another column of the table or its summary, also
 // when only capitals tell them apart, as SQLite does not. Throws Error(Exit::kUsage) with all.
 void check_columns(const Study& study, const std::vector<StudyPoint>& points);
