@@ -66,6 +66,10 @@ Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPr
       return plugins_lock_verb(line);
     case Verb::kPluginsDocs:
       return plugins_docs_verb(line);
+    case Verb::kPluginsCheck:
+      return plugins_check_verb(line);
+    case Verb::kDocsCheck:
+      return docs_check_verb();
     case Verb::kDocsConfiguration:
       return docs_configuration_verb(line);
   }

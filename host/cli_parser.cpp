@@ -263,6 +263,7 @@ class Parser {
     docs->add_option("ID", line_.id, "The plugin's id.")->required();
     plugin_flag(docs);
     add_packages(plugins);
+    add_plugins_check(*plugins);
   }
 
   void add_plugins_new(CLI::App& plugins) {
@@ -309,12 +310,38 @@ class Parser {
     plugin_flag(lock);
   }
 
+  void add_plugins_check(CLI::App& plugins) {
+    CLI::App* check = verb(plugins, "check", Verb::kPluginsCheck,
+                           "Test a package of plugins, each test in a process of its own.");
+    PluginCheck& wanted = line_.plugin_check;
+    check->add_option("PATH|ID", line_.id, "The package's folder, or an installed plugin.");
+    check->add_option("OPTION=VALUE", line_.overrides, "Options of the plugin: weights=FILE");
+    check->add_option("--level", wanted.level, "Strictness, 1 to 10 (default 5).")
+        ->type_name("N")
+        ->check(CLI::Range(1, 10));
+    check->add_option("--only", line_.only, "One test, whatever its level.")->type_name("TEST");
+    check->add_flag("--list", wanted.list, "Show all tests, and run none.");
+    check->add_option("--reproduce", wanted.seed, "The seed that a run has printed.")
+        ->type_name("SEED");
+    check->add_option("--timeout", wanted.seconds, "Seconds that a test may take (default 120).")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.1, 1e6));
+    check->add_option("--shape", wanted.shape, "Of the pictures that a verifier is given.")
+        ->type_name("CxHxW");
+    check->add_option("--junit", wanted.junit, "Write the results to this file, for CI.")
+        ->type_name("FILE");
+    check->add_flag("--in-process", wanted.in_process,
+                    "Run all in winnow's own process, for a debugger.");
+    plugin_flag(check);
+  }
+
   void add_docs() {
     CLI::App* docs =
         app_.add_subcommand("docs", "Pages made from the tables that winnow checks by.");
     docs->require_subcommand(1)->allow_extras();
     plugin_flag(verb(*docs, "configuration", Verb::kDocsConfiguration,
                      "Every key of a config and every option of the plugins, as Markdown."));
+    verb(*docs, "check", Verb::kDocsCheck, "Every test of `plugins check`, as Markdown.");
   }
 
   // The verbs that were understood, outermost first.

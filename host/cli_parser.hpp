@@ -33,7 +33,19 @@ enum class Verb {
   kPluginsVerify,
   kPluginsLock,
   kPluginsDocs,
+  kPluginsCheck,
   kDocsConfiguration,
+  kDocsCheck,
+};
+
+// plugins check. The package or id is `id`, its options are `overrides`, one test is `only`.
+struct PluginCheck {
+  int level = 5;
+  std::optional<std::uint64_t> seed;  // nothing: a random one
+  double seconds = 120;               // that a test may take
+  bool list = false, in_process = false;
+  std::string shape;  // of pictures: "3x64x64"
+  std::string junit;  // a file
 };
 
 // Verb by verb only the fields that its help names are set.
@@ -65,6 +77,8 @@ struct CommandLine {
   bool force = false;               // plugins install
   std::vector<std::string> locked;  // plugins lock: configs and ids
   std::filesystem::path lock_file;  // plugins lock
+
+  PluginCheck plugin_check;
 
   // stats and metrics
   std::filesystem::path set, reference;

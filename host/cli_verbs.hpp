@@ -44,7 +44,9 @@ Answer plugins_remove_verb(const CommandLine& line);
 Answer plugins_verify_verb(const CommandLine& line);
 Answer plugins_lock_verb(const CommandLine& line);
 Answer plugins_docs_verb(const CommandLine& line);
+Answer plugins_check_verb(const CommandLine& line);
 Answer docs_configuration_verb(const CommandLine& line);
+Answer docs_check_verb();
 Answer version_verb();
 
 // All packages that the --plugin arguments, the environment and the installation offer.

@@ -47,7 +47,8 @@ void check_symbols(const fs::path& file) {
   }
 }
 
-// "glibc>=2.28" promises less than a library that needs 2.34.
+}  // namespace
+
 std::string remark_on_glibc(const std::string& promised, const std::string& needed) {
   const std::string least = "glibc>=";
   if (!promised.starts_with(least)) return "";
@@ -55,8 +56,6 @@ std::string remark_on_glibc(const std::string& promised, const std::string& need
   if (!version_fulfils(needed, ">" + version)) return "";
   return fmt::format("needs glibc {}, but its [[variant]] says libc = \"{}\"", needed, promised);
 }
-
-}  // namespace
 
 std::vector<std::string> remarks_on(const ElfLibrary& library, const Variant& variant) {
   std::vector<std::string> remarks;

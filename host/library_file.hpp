@@ -19,4 +19,8 @@ std::filesystem::path check_library_file(const FoundPlugin& found);
 // static thread-local storage, -ffast-math, a newer glibc than its [[variant]] says.
 std::vector<std::string> remarks_on(const ElfLibrary& library, const Variant& variant);
 
+// "": a library that needs glibc `needed` keeps what its [[variant]]'s libc ("glibc>=2.28")
+// promises.
+std::string remark_on_glibc(const std::string& promised, const std::string& needed);
+
 }  // namespace winnow

@@ -1,4 +1,11 @@
-/* zoo.c: a verifier with exactly one flaw, chosen by -DFLAW_<NAME>; without one it is sound. */
+/* zoo.c: a verifier with exactly one flaw in how it loads, shakes hands or hands out tables, chosen
+ * by -DFLAW_<NAME>; without one it is sound. Nothing is ever called through its tables. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "winnow/winnow.h"
 
 #ifndef ID
@@ -27,12 +34,21 @@ static wn_status create(const wn_host* host, const wn_option* const* options, ui
 static void destroy(wn_instance* self) { (void)self; }
 
 static const void* get_interface(const char* id) {
-#ifdef FLAW_NO_INTERFACE
-  (void)id;
-  return NULL;
-#else
-  return id; /* never called through in these tests */
+  static const wn_verifier_1 tables[64];
+  static unsigned calls;
+  unsigned which = 0;
+  int known = strcmp(id, WN_VERIFIER_1) == 0;
+#if defined(FLAW_NO_INTERFACE)
+  known = 0;
+#elif defined(FLAW_ANY_INTERFACE)
+  known = strncmp(id, WN_VERIFIER_1, sizeof WN_VERIFIER_1 - 2) == 0;
+#elif defined(FLAW_HIDDEN_INTERFACE)
+  known |= strcmp(id, WN_VERIFIER_SET_1) == 0;
+#elif defined(FLAW_CHANGING_INTERFACE)
+  which = calls++ % 64;
 #endif
+  (void)calls;
+  return known ? &tables[which] : NULL;
 }
 
 static const wn_plugin_1 plugin = {
@@ -58,6 +74,12 @@ static const wn_plugin_1* const plugins[] = {&plugin};
 #ifdef FLAW_UNDEFINED_SYMBOL
 extern int function_that_is_nowhere(void);
 #endif
+#ifdef FLAW_TWO_OPENMPS
+extern int first_openmp(void), second_openmp(void);
+#endif
+#ifdef FLAW_STATIC_TLS
+_Thread_local int of_each_thread __attribute__((tls_model("initial-exec")));
+#endif
 #ifdef FLAW_EXTRA_SYMBOL
 WN_EXPORT int leaked_symbol(void) { return 1; }
 #endif
@@ -65,8 +87,37 @@ WN_EXPORT int leaked_symbol(void) { return 1; }
 #define wn_plugin_negotiate_v1 wn_plugin_negotiate_v2
 #endif
 
+#ifdef FLAW_STARTS_THREAD
+static void* sleeper(void* nothing) {
+  for (;;) pause();
+  return nothing;
+}
+#endif
+
+static void load_badly(void) {
+#if defined(FLAW_STATIC_TLS)
+  ++of_each_thread;
+#elif defined(FLAW_TWO_OPENMPS)
+  (void)(first_openmp() + second_openmp());
+#elif defined(FLAW_SLOW)
+  struct timespec now;
+  do {
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  } while (now.tv_sec == 0 && now.tv_nsec < 400000000);
+#elif defined(FLAW_STARTS_THREAD)
+  pthread_t thread;
+  pthread_create(&thread, NULL, sleeper, NULL);
+#elif defined(FLAW_CHANGES_FOLDER)
+  (void)!chdir("/");
+#endif
+}
+
 WN_EXPORT wn_status wn_plugin_negotiate_v1(const wn_loader* in, wn_library* out) {
   wn_status status = wn_negotiate(in, out, 0);
+  load_badly();
+#ifdef FLAW_TAKES_ALL
+  status = WN_OK;
+#endif
   if (status != WN_OK) return status;
   out->plugins = plugins;
   out->n_plugins = sizeof plugins / sizeof plugins[0];
@@ -74,6 +125,8 @@ WN_EXPORT wn_status wn_plugin_negotiate_v1(const wn_loader* in, wn_library* out)
   status = function_that_is_nowhere();
 #elif defined(FLAW_MAGIC)
   out->magic = 42;
+#elif defined(FLAW_WRITES_BEYOND)
+  memset((char*)out + sizeof *out, 0x11, 8);
 #elif defined(FLAW_POINTER_BITS)
   out->pointer_bits = 16;
 #elif defined(FLAW_MINOR)

@@ -14,7 +14,8 @@ class Words(CliTest):
     def test_help_of_every_verb(self):
         for words in ([], ["run"], ["study"], ["plan"], ["check"], ["show"], ["status"], ["stats"], ["metrics"], ["plugins"], ["plugins", "list"],
                       ["plugins", "info"], ["plugins", "new"], ["rescore"], ["plugins", "inspect"], ["plugins", "pack"], ["plugins", "install"],
-                      ["plugins", "remove"], ["plugins", "verify"], ["plugins", "lock"], ["plugins", "docs"], ["docs"], ["docs", "configuration"]):
+                      ["plugins", "remove"], ["plugins", "verify"], ["plugins", "lock"], ["plugins", "docs"],
+                      ["plugins", "check"], ["docs", "check"], ["docs"], ["docs", "configuration"]):
             with self.subTest(words):
                 done = self.done(*words, "--help")
                 self.assertIn(" ".join(["winnow", *words]), done.stdout)
