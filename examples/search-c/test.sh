@@ -1,7 +1,9 @@
 #!/bin/sh
-# test.sh: runs run.toml with the package in build/ and compares what it prints with expected.txt.
+# test.sh: checks the package in build/, runs run.toml with it, and compares what that prints with
+# expected.txt.
 set -eu
 cd "$(dirname "$0")"
+"${WINNOW:-winnow}" plugins check build/org.example.climber
 rm -rf build/run
 "${WINNOW:-winnow}" run run.toml --plugin build/org.example.climber --out build/run |
   grep -v -e '^  time ' -e '^  gallery ' -e '^  summary ' | diff -b expected.txt -
