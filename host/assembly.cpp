@@ -30,7 +30,7 @@ bool schedules_differ(const Sampler& sampler) {
 
 Assembly::Assembly(const RunConfig& config, const Registry& registry,
                    const std::atomic<wn_status>* stop)
-    : config_(config), registry_(registry), services_(stop) {
+    : config_(config), registry_(registry), services_(stop), provider_(config.execution.isolation) {
   sampler_ = std::make_unique<Sampler>(instance(PluginKind::kSampler, config.sampler));
   const SamplerInfo& info = sampler_->info(WN_PROFILE_FINAL);
   batch_ = config.execution.batch ? config.execution.batch : info.preferred_batch;
@@ -73,7 +73,7 @@ Assembly::~Assembly() = default;
 
 std::unique_ptr<PluginInstance> Assembly::instance(PluginKind kind, const PluginUse& use) {
   const FoundPlugin& found = registry_.find(kind, use.id);
-  return std::make_unique<PluginInstance>(libraries_.load(found), use, found.package->version,
+  return std::make_unique<PluginInstance>(provider_.code(found, use), use, found.package->version,
                                           services_);
 }
 

@@ -6,6 +6,7 @@
 
 #include "host/config.hpp"
 #include "host/guard.hpp"
+#include "host/plugin_provider.hpp"
 #include "host/scorer.hpp"
 #include "host/task.hpp"
 
@@ -43,7 +44,7 @@ class Assembly {
   const RunConfig& config_;
   const Registry& registry_;
   HostServices services_;
-  LibraryCache libraries_;
+  PluginProvider provider_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<LegTable> legs_;

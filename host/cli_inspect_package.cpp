@@ -49,6 +49,8 @@ class Inspection {
                {"needs_minor", package_.needs_minor},
                {"built_minor", package_.built_minor}}},
              {"isolation", package_.isolation},
+             {"network", package_.network},
+             {"writes", package_.writes},
              {"directory", shown_}};
     json_["manifest"] = sha256_hex_of_file(package_.path);
   }
@@ -70,6 +72,9 @@ class Inspection {
     if (!package_.license.empty()) rows.push_back({"  license", package_.license});
     if (!package_.vendor.empty()) rows.push_back({"  vendor", package_.vendor});
     if (!package_.url.empty()) rows.push_back({"  url", package_.url});
+    if (package_.network) rows.push_back({"  network", "yes"});
+    if (!package_.writes.empty())
+      rows.push_back({"  writes", fmt::format("{}", fmt::join(package_.writes, ", "))});
     json_["plugins"] = ordered_json::array();
     for (const PluginManifest& plugin : package_.plugins) {
       rows.push_back({"  " + to_string(plugin.kind), plugin.id});

@@ -113,6 +113,8 @@ class Parser {
     CLI::App* run = verb(app_, "run", Verb::kRun, "Search, and write the best samples.");
     config_arguments(run, "A TOML file, or the folder of a run that is to go on.");
     run->add_option("--out", out_, "The run directory.")->type_name("DIR");
+    run->add_flag("--attach", line_.attach,
+                  "Let each plugin with a process of its own wait for a debugger.");
     run->add_option("--progress", line_.progress, "How to show progress on stderr.")
         ->check(one_of({"auto", "line", "plain", "none"}));
     run->footer(fmt::format("{}\n\n{}", kRunFooter, kFooter));

@@ -63,6 +63,7 @@ struct CommandLine {
   std::string progress = "auto";
   bool quick = false, plan = false, table = false;  // study
   std::string only;                                 // study: a sweep; empty: all
+  bool attach = false;                              // run
   bool measure = true;                              // plan
   bool load = false, print = false;                 // check
   std::filesystem::path directory;                  // show, status, verify, rescore

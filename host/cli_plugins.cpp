@@ -81,6 +81,8 @@ std::vector<std::vector<std::string>> package_rows(const FoundPlugin& found) {
   for (const auto& [name, value] : plugin.claims)
     if (value == "true") claims.push_back(name);
   add("claims", fmt::format("{}", fmt::join(claims, ", ")));
+  add("network", package.network ? "yes" : "");
+  add("writes", fmt::format("{}", fmt::join(package.writes, ", ")));
   add("folder", package.directory.string());
   add("found by", found.origin);
   add("not usable", found.skipped);
@@ -169,6 +171,8 @@ Answer plugins_info_verb(const CommandLine& line) {
   answer.json["provides"] = plugin.provides;
   answer.json["claims"] = plugin.claims;
   answer.json["requires_host"] = plugin.requires_host;
+  answer.json["network"] = found.package->network;
+  answer.json["writes"] = found.package->writes;
   answer.json["keywords"] = plugin.keywords;
   answer.json["options"] = ordered_json::array();
   for (const OptionSpec& spec : plugin.options) answer.json["options"].push_back(to_json(spec));

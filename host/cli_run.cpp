@@ -169,7 +169,8 @@ fs::path config_file(const fs::path& config) {
 Answer run_verb(const CommandLine& line, const StopSignals& signals, ProgressPrinter& progress) {
   if (signals.install) signals.install();
   const Registry registry = scan_plugins(line);
-  const RunConfig config = load_config(config_file(line.config), line.overrides, registry);
+  RunConfig config = load_config(config_file(line.config), line.overrides, registry);
+  config.execution.isolation.attach = line.attach;
   require_locked(config_file(line.config), config, registry);
   const fs::path directory = output_directory(line, config);
   Watcher watcher(signals, progress);

@@ -109,14 +109,12 @@ class ConfigReader {
     read_budget();
     config_.tasks = read_tasks(open("tasks"), diagnostics_);
     if (const toml::table* table = table_of("sampler")) {
-      open("sampler");
-      config_.sampler = plugin_use(PluginKind::kSampler, *table, {"plugin"}).use;
+      config_.sampler = plugin_use(PluginKind::kSampler, *table, open("sampler")).use;
     }
     read_verifiers();
     read_selection();
     if (const toml::table* table = table_of("search")) {
-      open("search");
-      config_.search = plugin_use(PluginKind::kSearch, *table, {"plugin"}).use;
+      config_.search = plugin_use(PluginKind::kSearch, *table, open("search")).use;
     }
     read_output();
     read_execution();
@@ -227,9 +225,9 @@ class ConfigReader {
   }
 
   // Looks the plugin up and checks its options; after a mistake the options stay unchecked.
-  Use plugin_use(PluginKind kind, const toml::table& table,
-                 const std::vector<std::string>& reserved) {
+  Use plugin_use(PluginKind kind, const toml::table& table, const SectionReader& section) {
     Use result;
+    result.use.isolate = isolate_of(section);
     const toml::node* node = table.get("plugin");
     if (!node) return result;
     const auto* id = node->as_string();
@@ -242,6 +240,7 @@ class ConfigReader {
     if (!found) return result;
     result.use.id = found->plugin().id;
     result.report_only = found->plugin().claims_true("report_only");
+    const auto reserved = key_names(section_of(sections_, to_string(kind)));
     result.use.options =
         check_options(table, reserved, found->plugin().options, result.use.id, diagnostics_);
     return result;
@@ -299,10 +298,9 @@ class ConfigReader {
   }
 
   void read_verifier(const toml::table& table) {
-    const ConfigSection& keys = section_of(sections_, "verifier");
-    const SectionReader section(keys, &table, diagnostics_);
+    const SectionReader section(section_of(sections_, "verifier"), &table, diagnostics_);
     section.check_keys(sections_);
-    const Use use = plugin_use(PluginKind::kVerifier, table, key_names(keys));
+    const Use use = plugin_use(PluginKind::kVerifier, table, section);
     VerifierUse verifier;
     verifier.use = use.use;
     verifier.weight = section.value<double>("weight");
@@ -405,22 +403,38 @@ class ConfigReader {
     const SectionReader section = open("execution");
     config_.execution.batch = static_cast<std::uint32_t>(section.value<std::int64_t>("batch"));
     read_pools(section);
-    const toml::node* node = section.node("cache");
+    read_bytes(section, "cache", config_.execution.cache_bytes);
+    Isolation& isolation = config_.execution.isolation;
+    isolation.mode = isolate_of(section);
+    isolation.call_timeout = section.value<double>("call_timeout");
+    isolation.restarts = static_cast<std::uint32_t>(section.value<std::int64_t>("restarts"));
+    read_bytes(section, "plugin_memory", isolation.memory);
+  }
+
+  static Isolate isolate_of(const SectionReader& section) {
+    const std::string text = section.value<std::string>("isolate");
+    return text == "none"       ? Isolate::kNone
+           : text == "plugin"   ? Isolate::kPlugin
+           : text == "instance" ? Isolate::kInstance
+                                : Isolate::kDefault;
+  }
+
+  static void read_bytes(const SectionReader& section, const char* key, std::uint64_t& into) {
+    const toml::node* node = section.node(key);
     std::optional<std::uint64_t> bytes;
     if (const auto* integer = node ? node->as_integer() : nullptr) {
       if (integer->get() >= 0) bytes = static_cast<std::uint64_t>(integer->get());
     } else {
-      const auto text = section.get("cache");
+      const auto text = section.get(key);
       if (!text) return;
       bytes = parse_bytes(std::get<std::string>(*text));
     }
     if (bytes) {
-      config_.execution.cache_bytes = *bytes;
+      into = *bytes;
     } else {
-      section.complain("cache",
-                       fmt::format("'execution.cache' is {}, expected bytes or text such as "
-                                   "\"256 MiB\"",
-                                   describe(*node)));
+      section.complain(key, fmt::format("'execution.{}' is {}, expected bytes or text such as "
+                                        "\"256 MiB\"",
+                                        key, describe(*node)));
     }
   }
 

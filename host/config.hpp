@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "host/isolation/isolation.hpp"
 #include "host/options.hpp"
 #include "host/registry.hpp"
 
@@ -15,6 +16,7 @@ namespace winnow {
 struct PluginUse {
   std::string id;                    // canonical (aliases resolved)
   std::vector<OptionValue> options;  // checked, defaults filled in, sorted by key
+  Isolate isolate = Isolate::kDefault;
 };
 
 enum class VerifierRole { kSelect, kReport };
@@ -49,6 +51,7 @@ struct Execution {
   std::uint32_t batch = 0;                   // 0: the sampler's preferred batch
   std::uint64_t cache_bytes = 256ull << 20;  // latents kept for children
   std::vector<std::filesystem::path> pools;  // run directories to take results from, absolute
+  Isolation isolation;
 };
 
 struct RunConfig {
@@ -74,7 +77,8 @@ RunConfig load_config(const std::filesystem::path& file, const std::vector<std::
                       const Registry& registry);
 
 // The whole config as TOML, every default written out, keys in fixed order, paths absolute: equal
-// configs give equal text. [execution] and output.dir are left out: they do not change results.
+// configs give equal text. [execution], output.dir and isolate are left out: they do not change
+// results.
 std::string resolved_toml(const RunConfig& config);
 
 // Key by key: "search.candidates: 16 -> 32", one per line; empty: equal.

@@ -32,6 +32,14 @@ ConfigKey plugin_key(const std::string& kind) {
   return result;
 }
 
+ConfigKey isolate_key(const std::string& help, const std::string& default_text) {
+  return described(
+      one_of(key("isolate", WN_OPT_STR, help), {{"none", "in winnow's own process"},
+                                                {"plugin", "in one process for all its instances"},
+                                                {"instance", "in a process for each instance"}}),
+      default_text);
+}
+
 ConfigSection run_section() {
   return {"run",
           "What the run is called and where its randomness starts.",
@@ -95,7 +103,13 @@ ConfigSection tasks_section() {
 }
 
 ConfigSection plugin_section(const std::string& name, const std::string& help) {
-  return {name, help, false, true, true, {plugin_key(name)}};
+  return {name,
+          help,
+          false,
+          true,
+          true,
+          {plugin_key(name),
+           isolate_key("Where the plugin runs; see docs/isolation.md.", "that of [execution]")}};
 }
 
 ConfigSection verifier_section() {
@@ -111,6 +125,7 @@ ConfigSection verifier_section() {
                      "Name in reports and overrides, unique: letters, digits, `_`, `.` and "
                      "`-`, at most 64."),
                  "the last part of the plugin's id"),
+       isolate_key("Where the plugin runs; see docs/isolation.md.", "that of [execution]"),
        at_most(above(with_default(key("weight", WN_OPT_F64, "Weight in the selection."), 1.0), 0),
                1e9),
        one_of(
@@ -171,7 +186,24 @@ ConfigSection execution_section() {
                                       "this run's candidates is taken from there instead of being "
                                       "made; it is charged all the same."),
                                   std::vector<std::string>{}),
-                     "none")}};
+                     "none"),
+           isolate_key("Where plugins run that do not say it themselves.",
+                       "`\"none\"` for packages of this installation, `\"plugin\"` for all others"),
+           at_least(with_default(key("call_timeout", WN_OPT_F64,
+                                     "Seconds that a plugin in a process of its own has for one "
+                                     "call; 0: no limit."),
+                                 300.0),
+                    0),
+           described(with_default(key("plugin_memory", WN_OPT_STR,
+                                      "Memory that such a process may allocate, as `cache`."),
+                                  std::string("0")),
+                     "`0`: 3/4 of the machine's", "i64"),
+           at_most(at_least(with_default(key("restarts", WN_OPT_I64,
+                                             "How often such a process is started again after it "
+                                             "died, before its plugin is given up."),
+                                         std::int64_t{3}),
+                            0),
+                   1e6)}};
 }
 
 }  // namespace

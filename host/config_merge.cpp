@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 constexpr std::size_t kDeepestInclude = 16;
 constexpr std::size_t kMostFiles = 256;
 constexpr std::array<std::string_view, 3> kTaskKinds = {"classes", "prompts", "images"};
-constexpr std::array<std::string_view, 4> kVerifierKeys = {"plugin", "name", "weight", "role"};
+constexpr std::array<std::string_view, 5> kVerifierKeys = {"plugin", "name", "weight", "role",
+                                                           "isolate"};
 
 // Copies of nodes forget where they came from, so nodes are only ever moved.
 void put(toml::table& into, const toml::key& key, toml::node& node) {

@@ -50,7 +50,7 @@ PluginUse verifier_use(const Registry& registry, const std::string& id,
 
 FeatureNetwork::FeatureNetwork(const Registry& registry, const PluginUse& use) {
   const FoundPlugin& found = registry.find(PluginKind::kVerifier, use.id);
-  auto instance = std::make_unique<PluginInstance>(libraries_.load(found), use,
+  auto instance = std::make_unique<PluginInstance>(provider_.code(found, use), use,
                                                    found.package->version, services_);
   verifier_ =
       std::make_unique<Verifier>(std::move(instance), VerifierUse{.use = use, .name = use.id});
@@ -73,7 +73,7 @@ FeatureSet FeatureNetwork::features(const ImageSet& images, std::uint32_t batch)
   if (verifier.max_batch) size = std::min<std::uint64_t>(size, verifier.max_batch);
   size = std::min(size, set.n);
   const Condition nothing(TaskSpec{}, 0);
-  Tensor samples(size, images.shape());
+  Tensor samples(size, images.shape(), verifier_->memory());
   for (std::uint64_t begin = 0; begin < set.n; begin += size) {
     const std::uint64_t n = std::min(size, set.n - begin);
     samples.resize(n);

@@ -10,6 +10,7 @@
 #include "host/config.hpp"
 #include "host/guard.hpp"
 #include "host/image_set.hpp"
+#include "host/plugin_provider.hpp"
 #include "host/set_metrics.hpp"
 
 namespace winnow {
@@ -37,7 +38,7 @@ class FeatureNetwork {
 
  private:
   HostServices services_{nullptr};
-  LibraryCache libraries_;
+  PluginProvider provider_{Isolation{}};
   std::unique_ptr<Verifier> verifier_;
 };
 

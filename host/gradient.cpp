@@ -40,12 +40,13 @@ void one_profile(Sampler& sampler, std::span<PathGradient* const> items,
   BatchNoise::Noises noises;
   SamplerBatch batch = whole_paths(items, rows, noises);
   const SamplerInfo& info = sampler.info(batch.profile);
-  Tensor latents(rows, info.latent_shape), carry, d_in(rows, info.sample_shape),
-      d_out(rows, info.latent_shape);
+  const auto memory = sampler.memory();
+  Tensor latents(rows, info.latent_shape, memory), carry, d_in(rows, info.sample_shape, memory),
+      d_out(rows, info.latent_shape, memory);
   batch.latents = &latents;
   if (info.carry_elements) {
     const std::int64_t shape[] = {static_cast<std::int64_t>(info.carry_elements)};
-    carry = Tensor(rows, shape);
+    carry = Tensor(rows, shape, memory);
     batch.carry = &carry;
   }
   for (std::size_t i = 0; i < rows; ++i)

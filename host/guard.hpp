@@ -11,7 +11,7 @@
 
 #include "host/config.hpp"
 #include "host/host_services.hpp"
-#include "host/plugin_library.hpp"
+#include "host/plugin_code.hpp"
 #include "host/tensor.hpp"
 
 namespace winnow {
@@ -30,12 +30,15 @@ struct ItemFailure {
 };
 using ItemFailures = std::vector<ItemFailure>;
 
-// One created instance; keeps its library. Not thread-safe.
+// One created instance; keeps its code. Not thread-safe.
 class PluginInstance {
  public:
   // Throws Error(Exit::kPlugin) with the plugin's text when create() fails.
+  PluginInstance(std::shared_ptr<PluginCode> code, const PluginUse& use, const std::string& version,
+                 HostServices& services);
   PluginInstance(std::shared_ptr<PluginLibrary> library, const PluginUse& use,
-                 const std::string& version, HostServices& services);
+                 const std::string& version, HostServices& services)
+      : PluginInstance(code_of(std::move(library), use.id), use, version, services) {}
   ~PluginInstance();
   PluginInstance(const PluginInstance&) = delete;
 
@@ -43,13 +46,14 @@ class PluginInstance {
   HostServices& services() const { return services_; }
   wn_instance* get() const { return instance_; }
   // Null when the plugin does not offer it.
-  const void* interface(const char* name) const { return plugin_.get_interface(name); }
+  const void* interface(const char* name) const { return code_->interface(name); }
+  // For the tensors of batches; null: the heap.
+  std::shared_ptr<TensorMemory> memory() const { return code_->memory(); }
   // Throws Error(Exit::kPlugin): "<id> <version>: <function> failed: <text>".
   [[noreturn]] void fail(const char* function, wn_status status, const std::string& text) const;
 
  private:
-  std::shared_ptr<PluginLibrary> library_;
-  const wn_plugin_1& plugin_;
+  std::shared_ptr<PluginCode> code_;
   std::string id_, version_;
   HostServices& services_;
   PluginHost host_;
@@ -101,6 +105,8 @@ class Sampler {
   const SamplerInfo& info(std::uint32_t profile) const { return info_[profile]; }
   bool can_renoise() const { return renoise_ != nullptr; }
   bool can_vjp() const { return vjp_ != nullptr; }
+  // For latents, carry and samples; null: the heap.
+  std::shared_ptr<TensorMemory> memory() const { return instance_->memory(); }
 
   // Throws Error(Exit::kPlugin) when the plugin refuses.
   Leg leg(std::uint32_t profile, double from, double to, double stochasticity,
@@ -151,6 +157,8 @@ class Verifier {
   const VerifierUse& use() const { return use_; }
   const wn_verifier_info& info() const { return info_; }
   bool wants_previews() const { return info_.preview_time >= 0; }
+  // For samples and previews; null: the heap.
+  std::shared_ptr<TensorMemory> memory() const { return instance_->memory(); }
   bool set_level() const { return set_ != nullptr; }
   bool has_grad() const { return grad_ != nullptr; }
   bool has_features() const { return features_ != nullptr; }

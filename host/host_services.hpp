@@ -17,6 +17,13 @@ class NoiseSource {
  public:
   virtual ~NoiseSource() = default;
   virtual void normal(std::uint64_t handle, std::uint32_t position, std::span<float> out) = 0;
+  // Item i of out[n, ...] with handles[n] and positions[n].
+  virtual void normals(std::span<const std::uint64_t> handles,
+                       std::span<const std::uint32_t> positions, std::span<float> out) {
+    const std::size_t each = out.size() / handles.size();
+    for (std::size_t i = 0; i < handles.size(); ++i)
+      normal(handles[i], positions[i], out.subspan(i * each, each));
+  }
 };
 
 // One per run, outlives all instances. Calls come from the thread that called the plugin; log and
@@ -57,11 +64,13 @@ class ErrorSink {
   const wn_errors* table() const { return &table_; }
   const std::string& text() const { return text_; }
   std::string item_text(std::uint64_t item) const;
+  using Items = std::vector<std::pair<std::uint64_t, std::string>>;
+  const Items& items() const { return items_; }
 
  private:
   wn_errors table_;
   std::string text_;
-  std::vector<std::pair<std::uint64_t, std::string>> items_;
+  Items items_;
 };
 
 // The wn_call of one call, with its sink and its scratch memory.

@@ -221,8 +221,8 @@ class ManifestReader {
     known(table, {"mode", "network", "writes"}, "in [isolation]");
     TableReader reader(table, "in [isolation]", diagnostics_);
     manifest_.isolation = reader.choice("mode", {"any", "process", "in-process"}, "any");
-    reader.flag("network");
-    reader.texts("writes");
+    manifest_.network = reader.flag("network");
+    manifest_.writes = reader.texts("writes");
   }
 
   void read_provenance(const toml::table& table) {

@@ -56,6 +56,9 @@ struct PackageManifest {
   std::string id, version, summary, license, vendor, url;
   std::uint32_t abi_major = 1, needs_minor = 0, built_minor = 0;
   std::string isolation = "any";  // "any" | "process": never in the host | "in-process"
+  // What it needs of a process of its own; it gets nothing else there.
+  bool network = false;
+  std::vector<std::string> writes;  // folders; relative ones lie in its cache folder
   std::vector<PluginManifest> plugins;
   std::vector<Variant> variants;
   std::vector<DataFile> data;

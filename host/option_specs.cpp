@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t kMostOptions = 256;
 
 // Keys with a meaning of their own in [sampler], [search] and [[verifier]].
-constexpr std::array<std::string_view, 4> kReserved = {"plugin", "name", "weight", "role"};
+constexpr std::array<std::string_view, 5> kReserved = {"plugin", "name", "weight", "role",
+                                                       "isolate"};
 
 bool is_option_key(std::string_view key) {
   if (key.empty() || key.size() > 64 || key.front() == '.' || key.back() == '.') return false;

@@ -147,8 +147,6 @@ class Scan {
   // `first`: where this package begins; earlier packages shadow it.
   std::string why_skipped(FoundPlugin& found, std::size_t first) const {
     std::string reason = why_not_abi(*found.package, facts_);
-    if (reason.empty() && found.package->isolation == "process")
-      reason = "wants a process of its own, which this host does not offer";
     if (reason.empty()) reason = choose_variant(found, facts_);
     if (reason.empty()) reason = why_not_interfaces(found.plugin(), facts_);
     if (reason.empty() && any_glob(path_.disable, found) && !any_glob(path_.enable, found))

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "host/condition.hpp"
-#include "host/plugin_library.hpp"
+#include "host/plugin_provider.hpp"
 #include "host/png.hpp"
 #include "host/rank_correlation.hpp"
 #include "host/scorer.hpp"
@@ -28,7 +28,7 @@ class Judge {
     const FoundPlugin& found = registry.find(PluginKind::kVerifier, use.id);
     std::vector<std::unique_ptr<Verifier>> verifiers;
     verifiers.push_back(std::make_unique<Verifier>(
-        std::make_unique<PluginInstance>(libraries_.load(found), use, found.package->version,
+        std::make_unique<PluginInstance>(provider_.code(found, use), use, found.package->version,
                                          services_),
         VerifierUse{.use = use, .name = use.id}));
     const std::uint32_t preferred = verifiers.front()->info().preferred_batch;
@@ -118,7 +118,7 @@ class Judge {
 
   const SavedRun& run_;
   HostServices services_{nullptr};
-  LibraryCache libraries_;
+  PluginProvider provider_{Isolation{}};
   std::unique_ptr<Scorer> scorer_;
   std::uint32_t batch_ = 0;
   std::vector<std::int64_t> shape_;  // [C, H, W] of all samples

@@ -22,7 +22,11 @@ std::vector<std::int64_t> item_shape(const Tensor& samples) {
 
 Scorer::Scorer(std::vector<std::unique_ptr<Verifier>> verifiers, std::uint32_t batch,
                bool fixed_shape)
-    : verifiers_(std::move(verifiers)), batch_(batch), fixed_shape_(fixed_shape) {
+    : verifiers_(std::move(verifiers)),
+      batch_(batch),
+      fixed_shape_(fixed_shape),
+      rows_(verifiers_.size()),
+      previews_(verifiers_.size()) {
   for (const auto& verifier : verifiers_)
     if (verifier->wants_previews()) preview_times_.push_back(verifier->info().preview_time);
   std::ranges::sort(preview_times_);
@@ -49,25 +53,26 @@ VerifierBatch Scorer::show(std::size_t v, const Tensor& samples, std::span<Exhib
                            std::size_t rows) {
   const Verifier& verifier = *verifiers_[v];
   const std::vector<std::int64_t> shape = item_shape(samples);
-  if (!rows_.capacity()) rows_ = Tensor(batch_, shape);
-  rows_.resize(rows);
+  Tensor &shown = rows_[v], &previews = previews_[v];
+  if (!shown.capacity()) shown = Tensor(batch_, shape, verifier.memory());
+  shown.resize(rows);
   VerifierBatch batch;
-  batch.samples = &rows_;
+  batch.samples = &shown;
   if (verifier.wants_previews()) {
-    if (!previews_.capacity()) previews_ = Tensor(batch_, shape);
-    previews_.resize(rows);
-    batch.previews = &previews_;
+    if (!previews.capacity()) previews = Tensor(batch_, shape, verifier.memory());
+    previews.resize(rows);
+    batch.previews = &previews;
   }
   const auto which = static_cast<std::size_t>(
       std::ranges::find(preview_times_, verifier.info().preview_time) - preview_times_.begin());
   for (std::size_t i = 0; i < rows; ++i) {
     const Exhibit& e = *wanted[std::min(i, wanted.size() - 1)];
-    std::ranges::copy(samples.item(e.row), rows_.item(i).begin());
-    if (verifier.set_level()) round_to_8_bits(rows_.item(i));
+    std::ranges::copy(samples.item(e.row), shown.item(i).begin());
+    if (verifier.set_level()) round_to_8_bits(shown.item(i));
     if (batch.previews) {
       const bool there = which < e.previews.size() && !e.previews[which].empty();
-      std::ranges::copy(there ? std::span<const float>(e.previews[which]) : rows_.item(i),
-                        previews_.item(i).begin());
+      std::ranges::copy(there ? std::span<const float>(e.previews[which]) : shown.item(i),
+                        previews.item(i).begin());
     }
     batch.conditions.push_back(e.condition);
     batch.candidates.push_back(e.candidate);

@@ -60,7 +60,7 @@ class Scorer {
   std::vector<double> preview_times_;
   std::uint32_t batch_;
   bool fixed_shape_;
-  Tensor rows_, previews_;
+  std::vector<Tensor> rows_, previews_;  // by verifier
 };
 
 }  // namespace winnow

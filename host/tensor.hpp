@@ -7,23 +7,35 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "winnow/winnow.h"
 
 namespace winnow {
 
+// Where tensors may lie beside the heap. Not thread-safe.
+class TensorMemory {
+ public:
+  virtual ~TensorMemory() = default;
+  virtual void* allocate(std::uint64_t bytes) = 0;  // 64-byte aligned; throws std::bad_alloc
+  virtual void release(void* data) = 0;
+};
+
 // Shape [capacity, item...]; the number of items in use may be lowered without moving memory.
 class Tensor {
  public:
   Tensor() = default;
-  Tensor(std::uint64_t capacity, std::span<const std::int64_t> item_shape) {
+  // In `memory`, which it shares; null: on the heap.
+  Tensor(std::uint64_t capacity, std::span<const std::int64_t> item_shape,
+         std::shared_ptr<TensorMemory> memory = nullptr) {
     shape_.push_back(static_cast<std::int64_t>(capacity));
     shape_.insert(shape_.end(), item_shape.begin(), item_shape.end());
     for (std::int64_t extent : item_shape) item_elements_ *= static_cast<std::uint64_t>(extent);
     const std::uint64_t bytes = capacity * item_elements_ * sizeof(float);
-    data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes / 64 * 64 + 64)));
-    if (!data_) throw std::bad_alloc();
+    void* data = memory ? memory->allocate(bytes) : std::aligned_alloc(64, bytes / 64 * 64 + 64);
+    if (!data) throw std::bad_alloc();
+    data_ = {static_cast<float*>(data), Release{std::move(memory)}};
     std::fill_n(data_.get(), capacity * item_elements_, 0.0f);
     capacity_ = capacity;
   }
@@ -56,10 +68,11 @@ class Tensor {
   }
 
  private:
-  struct Free {
-    void operator()(float* p) const { std::free(p); }
+  struct Release {
+    std::shared_ptr<TensorMemory> memory;
+    void operator()(float* p) const { memory ? memory->release(p) : std::free(p); }
   };
-  std::unique_ptr<float[], Free> data_;
+  std::unique_ptr<float[], Release> data_;
   std::vector<std::int64_t> shape_;
   std::uint64_t item_elements_ = 1;
   std::uint64_t capacity_ = 0;

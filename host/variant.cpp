@@ -95,9 +95,7 @@ std::string why_not_libc(const std::string& need) {
 }
 
 std::string why_not_libtorch(const LibtorchNeed& need, const HostFacts& facts) {
-  if (need.link.empty()) return "";
-  if (need.link == "own")
-    return "brings a LibTorch of its own, which cannot live in the host's process";
+  if (need.link != "host") return "";  // one of its own lives in a process of its own
   const std::string wanted =
       fmt::format("needs LibTorch{}{}", need.version.empty() ? "" : " ", need.version);
   if (facts.libtorch_version.empty()) return wanted + ", this host was built without one";

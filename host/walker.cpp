@@ -52,12 +52,12 @@ Walker::Walker(Sampler& sampler, std::uint32_t batch, bool fixed_shape)
     : sampler_(sampler), batch_(batch), fixed_shape_(fixed_shape) {
   const SamplerInfo& info = sampler.info(WN_PROFILE_FINAL);
   mixed_times_ = info.flags & sampler.info(WN_PROFILE_SEARCH).flags & WN_F_MIXED_TIMES;
-  latents_ = Tensor(batch, info.latent_shape);
-  clean_ = Tensor(batch, info.latent_shape);
-  samples_ = Tensor(batch, info.sample_shape);
+  latents_ = Tensor(batch, info.latent_shape, sampler.memory());
+  clean_ = Tensor(batch, info.latent_shape, sampler.memory());
+  samples_ = Tensor(batch, info.sample_shape, sampler.memory());
   if (info.carry_elements) {
     const std::int64_t carry_shape[] = {static_cast<std::int64_t>(info.carry_elements)};
-    carry_ = Tensor(batch, carry_shape);
+    carry_ = Tensor(batch, carry_shape, sampler.memory());
   }
 }
 

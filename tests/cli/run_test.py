@@ -71,6 +71,12 @@ class Runs(CliTest):
                        env=self.environment, check=True, capture_output=True)
         self.assertIn("was finished before", self.done("run", "toy.toml").stdout)
 
+    def test_plugins_in_processes_of_their_own_give_the_same_run(self):
+        here = self.json("run", "toy.toml", "--out", "here")
+        there = self.json("run", "toy.toml", "execution.isolate=plugin", "--out", "there")
+        self.assertEqual(here["scores"], there["scores"])
+        self.assertEqual((self.folder / "here/summary.json").read_text(), (self.folder / "there/summary.json").read_text())
+
     def test_show_makes_a_candidate_again(self):
         self.done("run", "toy.toml")
         best = self.json("show", "runs/toy", "best", "--task", "2")

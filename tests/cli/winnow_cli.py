@@ -27,6 +27,8 @@ nfe = 64
 [tasks]
 classes = [0, 1]
 repeat = 2
+[execution]
+isolate = "none"
 [sampler]
 plugin = "winnow.toy.sampler"
 [[verifier]]

@@ -127,6 +127,16 @@ TEST_CASE("a search told the same asks the same, whole, repeated or interrupted"
   }
 }
 
+TEST_CASE("a search in a process of its own asks the same", "[conformance]") {
+  for (const Subject& subject : subjects()) {
+    INFO(subject.id);
+    Laboratory lab(subject);
+    const auto here = lab.run("here");
+    if (!here) continue;
+    check_equal(lab, *here, "here", *lab.run("there", {"execution.isolate=plugin"}), "there");
+  }
+}
+
 TEST_CASE("no budget is ever passed, whatever the number", "[conformance]") {
   for (const Subject& subject : subjects()) {
     for (const int nfe : {1, 7, 8, 9, 23, 31, 57, 161}) {

@@ -124,6 +124,21 @@ TEST_CASE("a deterministic run of the SiT is bit-equal when repeated and when in
   }
 }
 
+TEST_CASE("networks in processes of their own give the same run to the bit", "[sit]") {
+  SitRun sit;
+  std::vector<std::string> how{"run.deterministic=true", "execution.batch=8",
+                               "tasks.classes=[1, 4, 7]"};
+  const auto here = sit.run("here", how);
+  how.push_back("execution.isolate=plugin");
+  const auto there = sit.run("there", how);
+  CHECK(there.summary == here.summary);
+  CHECK(sit.scores("there") == sit.scores("here"));
+  for (const auto& task : here.summary["tasks"]) {
+    const std::string sample = task["sample"];
+    CHECK(read_bytes(sit.folder / "there" / sample) == read_bytes(sit.folder / "here" / sample));
+  }
+}
+
 TEST_CASE("gradients through network and classifier raise the score, and replay to the bit",
           "[sit]") {
   SitRun sit;

@@ -30,6 +30,8 @@ struct ToyRun {
 name = "toy"
 seed = 7
 deterministic = true
+[execution]
+isolate = "none"
 [budget]
 nfe = 160
 [tasks]

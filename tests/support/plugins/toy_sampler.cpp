@@ -10,6 +10,7 @@
 // winnow.toy.plain_sampler is the same model without renoise and vjp, and without options.
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 
 #include "winnow/winnow.hpp"
 
@@ -18,7 +19,7 @@ namespace {
 struct Settings {
   std::int64_t size = 4, steps = 8, search_steps = 0, batch = 16;
   double eta = 0, poison = 0, preview_nfe = 1, preview_credit = 1;
-  bool mixed_times = true;
+  bool mixed_times = true, dies = false;
 };
 
 class ToyModel {
@@ -29,6 +30,7 @@ class ToyModel {
         mixed_(settings.mixed_times),
         batch_(settings.batch),
         poison_(settings.poison),
+        dies_(settings.dies),
         preview_nfe_(settings.preview_nfe),
         preview_credit_(settings.preview_credit) {
     times_[0] = even(1.0, 0.0, settings.steps);
@@ -93,8 +95,10 @@ class ToyModel {
       predict(batch, i);
       auto x = batch.latents().item(i);
       // A fraction of the noises is poisoned, so that tests meet candidates that fail.
-      if (batch.from_time()[i] == 1 && std::fabs(x[0]) < poison_)
+      if (batch.from_time()[i] == 1 && std::fabs(x[0]) < poison_) {
+        if (dies_) std::raise(SIGSEGV);
         batch.fail(i, WN_E_INTERNAL, "poisoned noise");
+      }
       const auto clean = batch.carry().item(i);
       const double from = batch.from_time()[i], to = batch.to_time()[i];
       const double eta = to == 0 ? 0 : strength(batch.stochasticity()[i]);
@@ -154,7 +158,9 @@ class ToyModel {
   double eta_;
   bool mixed_;
   std::int64_t batch_;
-  double poison_, preview_nfe_, preview_credit_;
+  double poison_;
+  bool dies_;
+  double preview_nfe_, preview_credit_;
   std::vector<double> times_[2], scale_[2];
 };
 
@@ -172,7 +178,8 @@ class ToySampler : public ToyModel {
                   .poison = options.f64("poison"),
                   .preview_nfe = options.f64("preview_nfe"),
                   .preview_credit = options.f64("preview_credit"),
-                  .mixed_times = options.boolean("mixed_times")}) {}
+                  .mixed_times = options.boolean("mixed_times"),
+                  .dies = options.boolean("dies")}) {}
 
   // Flow matching's kernel: alpha = 1 - t, sigma = t.
   void renoise(const wn::SamplerBatch& batch) {

@@ -1,0 +1,214 @@
+// fence.cpp: the half of fence.hpp that runs in the plugin's process.
+#include "host/isolation/fence.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+namespace winnow {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Debian 12's header ends before these.
+constexpr std::uint64_t kRefer = 1ull << 13, kTruncate = 1ull << 14;
+constexpr std::uint64_t kConnectAndBind = 3;     // since version 4
+constexpr std::uint64_t kSocketsAndSignals = 3;  // since version 6
+struct RulesetAttributes {
+  std::uint64_t files, network, scoped;
+};
+
+constexpr std::uint64_t kRead = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+constexpr std::uint64_t kWriteFile = LANDLOCK_ACCESS_FS_WRITE_FILE;
+constexpr std::uint64_t kAllOfFirstVersion = (1ull << 13) - 1;
+constexpr std::uint64_t kForFiles =
+    LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
+
+// What libraries look at while they are loaded and while they count processors.
+constexpr std::array kSystem{"/usr",
+                             "/lib",
+                             "/lib64",
+                             "/etc/ld.so.cache",
+                             "/etc/ld.so.conf",
+                             "/etc/ld.so.conf.d",
+                             "/etc/localtime",
+                             "/proc/self",
+                             "/proc/cpuinfo",
+                             "/proc/meminfo",
+                             "/proc/stat",
+                             "/proc/driver/nvidia",
+                             "/proc/sys/vm",
+                             "/sys/devices",
+                             "/sys/fs/cgroup",
+                             "/sys/bus/pci",
+                             "/sys/module/nvidia",
+                             "/dev/urandom",
+                             "/dev/random",
+                             "/dev/zero"};
+constexpr std::array kNetworkFiles{"/etc/resolv.conf", "/etc/hosts",          "/etc/nsswitch.conf",
+                                   "/etc/host.conf",   "/etc/services",       "/etc/ssl",
+                                   "/etc/gai.conf",    "/run/systemd/resolve"};
+
+class Landlock {
+ public:
+  explicit Landlock(const Fence& fence) {
+    version_ = static_cast<int>(
+        ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION));
+    if (version_ < 1) return;
+    handled_ = kAllOfFirstVersion;
+    if (version_ >= 2) handled_ |= kRefer;
+    if (version_ >= 3) handled_ |= kTruncate;
+    RulesetAttributes attributes{handled_, 0, 0};
+    if (version_ >= 4 && !fence.network) attributes.network = kConnectAndBind;
+    if (version_ >= 6) attributes.scoped = kSocketsAndSignals;
+    const std::size_t size = version_ >= 6   ? sizeof attributes
+                             : version_ >= 4 ? 2 * sizeof(std::uint64_t)
+                                             : sizeof(std::uint64_t);
+    rules_ = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size, 0));
+  }
+  ~Landlock() {
+    if (rules_ >= 0) ::close(rules_);
+  }
+
+  void allow(const fs::path& path, std::uint64_t access) const {
+    struct {
+      std::uint64_t access;
+      std::int32_t file;
+    } __attribute__((packed)) rule{access & handled_, ::open(path.c_str(), O_PATH | O_CLOEXEC)};
+    if (rule.file < 0) return;  // what is not there cannot be read either
+    std::error_code none;
+    if (!fs::is_directory(path, none)) rule.access &= kForFiles;
+    ::syscall(SYS_landlock_add_rule, rules_, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    ::close(rule.file);
+  }
+
+  bool restrict_self() const {
+    return rules_ >= 0 && ::syscall(SYS_landlock_restrict_self, rules_, 0) == 0;
+  }
+
+ private:
+  int version_ = 0, rules_ = -1;
+  std::uint64_t handled_ = 0;
+};
+
+bool fence_files(const Fence& fence) {
+  const Landlock landlock(fence);
+  for (const char* path : kSystem) landlock.allow(path, kRead);
+  if (fence.network)
+    for (const char* path : kNetworkFiles) landlock.allow(path, kRead);
+  for (const fs::path& path : fence.reads) landlock.allow(path, kRead);
+  for (const fs::path& path : fence.writes)
+    landlock.allow(path, (kAllOfFirstVersion & ~LANDLOCK_ACCESS_FS_EXECUTE) | kRefer | kTruncate);
+  landlock.allow("/dev/null", kRead | kWriteFile);
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator("/dev", none))
+    if (entry.path().filename().string().starts_with("nvidia"))
+      landlock.allow(entry.path(), kRead | kWriteFile);
+  return landlock.restrict_self();
+}
+
+class Filter {
+ public:
+  Filter() : context_(seccomp_init(SCMP_ACT_ALLOW)) {}
+  ~Filter() {
+    if (context_) seccomp_release(context_);
+  }
+  template <typename... Compare>
+  void refuse(int call, Compare... compare) {
+    if (context_ && call >= 0)  // negative: not a call of this architecture
+      seccomp_rule_add(context_, SCMP_ACT_ERRNO(EPERM), call, sizeof...(compare), compare...);
+  }
+  void pretend_missing(int call) {
+    if (context_) seccomp_rule_add(context_, SCMP_ACT_ERRNO(ENOSYS), call, 0);
+  }
+  bool load() { return context_ && seccomp_load(context_) == 0; }
+
+ private:
+  scmp_filter_ctx context_;
+};
+
+bool fence_calls(const Fence& fence) {
+  Filter filter;
+  for (int call : {SCMP_SYS(execve),
+                   SCMP_SYS(execveat),
+                   SCMP_SYS(fork),
+                   SCMP_SYS(vfork),
+                   SCMP_SYS(ptrace),
+                   SCMP_SYS(process_vm_readv),
+                   SCMP_SYS(process_vm_writev),
+                   SCMP_SYS(pidfd_open),
+                   SCMP_SYS(pidfd_send_signal),
+                   SCMP_SYS(pidfd_getfd),
+                   SCMP_SYS(mount),
+                   SCMP_SYS(umount2),
+                   SCMP_SYS(pivot_root),
+                   SCMP_SYS(chroot),
+                   SCMP_SYS(setns),
+                   SCMP_SYS(unshare),
+                   SCMP_SYS(bpf),
+                   SCMP_SYS(perf_event_open),
+                   SCMP_SYS(userfaultfd),
+                   SCMP_SYS(io_uring_setup),
+                   SCMP_SYS(keyctl),
+                   SCMP_SYS(add_key),
+                   SCMP_SYS(request_key),
+                   SCMP_SYS(init_module),
+                   SCMP_SYS(finit_module),
+                   SCMP_SYS(delete_module),
+                   SCMP_SYS(kexec_load),
+                   SCMP_SYS(reboot),
+                   SCMP_SYS(swapon),
+                   SCMP_SYS(swapoff)})
+    filter.refuse(call);
+  // Threads are allowed, processes are not. The flags of clone3 lie in memory that a filter cannot
+  // read; the C library goes back to clone.
+  filter.pretend_missing(SCMP_SYS(clone3));
+  filter.refuse(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+  if (!fence.network) filter.refuse(SCMP_SYS(socket));
+  const auto self = static_cast<scmp_datum_t>(::getpid());
+  for (int call :
+       {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)})
+    filter.refuse(call, SCMP_A0(SCMP_CMP_NE, self));
+  filter.refuse(SCMP_SYS(tkill));
+  return filter.load();
+}
+
+void limit(int what, std::uint64_t most) {
+  rlimit now{};
+  if (::getrlimit(what, &now) != 0) return;
+  now.rlim_cur = now.rlim_max = std::min<rlim_t>(now.rlim_max, most);
+  ::setrlimit(what, &now);
+}
+
+}  // namespace
+
+std::string put_up(const Fence& fence) {
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  limit(RLIMIT_CORE, 0);
+  limit(RLIMIT_NOFILE, 4096);
+#if !defined(__SANITIZE_ADDRESS__)  // whose shadow counts as memory
+  if (fence.memory) limit(RLIMIT_DATA, fence.memory);
+#endif
+  const bool files = fence_files(fence), calls = fence_calls(fence);
+  if (files && calls) return "";
+  return fmt::format("this kernel has no {}: the plugin can {}",
+                     files   ? "seccomp filter"
+                     : calls ? "Landlock"
+                             : "Landlock and no seccomp filter",
+                     files   ? "use the network and start programs"
+                     : calls ? "read and write the user's files"
+                             : "do whatever the user can");
+}
+
+}  // namespace winnow

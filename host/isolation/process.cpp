@@ -1,0 +1,261 @@
+// process.cpp: see process.hpp.
+#include "host/isolation/process.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#include "host/error.hpp"
+#include "host/text.hpp"
+
+namespace winnow {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+
+constexpr double kGrace = 2;         // seconds between asking and killing
+constexpr double kLoadTimeout = 60;  // seconds for a library's constructors and negotiate
+constexpr double kEndTimeout = 10;   // for destroy, which nobody waits for
+constexpr int kPoll = 20;            // milliseconds between looks at should_stop
+constexpr timeval kSendTimeout{30, 0};
+
+std::atomic<wn_status>& stop_word(Arena& exchange) {
+  static_assert(sizeof(std::atomic<wn_status>) == sizeof(wn_status));
+  return *static_cast<std::atomic<wn_status>*>(exchange.at(0, sizeof(wn_status)));
+}
+
+std::uint64_t memory_limit(const Isolation& isolation) {
+  if (isolation.memory) return isolation.memory;
+  const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+  return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 4 * 3;
+}
+
+// Addresses, which are not endless either: a search, of which a run may have thousands, gets no
+// tensors.
+std::uint64_t arena_bytes(const FoundPlugin& found) {
+  return found.plugin().kind == PluginKind::kSearch ? 1ull << 20 : 1ull << 36;
+}
+
+double limit_of(Message message, const Isolation& isolation) {
+  if (isolation.attach) return 0;
+  return message == Message::kLoad      ? kLoadTimeout
+         : message == Message::kDestroy ? kEndTimeout
+                                        : isolation.call_timeout;
+}
+
+}  // namespace
+
+PluginProcess::PluginProcess(const FoundPlugin& found,
+                             const std::vector<std::filesystem::path>& options,
+                             const Isolation& isolation)
+    : found_(found),
+      id_(found.plugin().id),
+      isolation_(isolation),
+      fence_(fence_of(found, options, memory_limit(isolation))),
+      inputs_(std::make_shared<Arena>(Arena::Others::kRead, arena_bytes(found))),
+      exchange_(std::make_shared<Arena>(Arena::Others::kWrite, arena_bytes(found))),
+      restarts_left_(isolation.restarts) {
+  exchange_->allocate(kStopWordBytes);  // the first piece, so it lies at 0
+}
+
+PluginProcess::~PluginProcess() {
+  if (!child_) return;
+  ::shutdown(channel_->socket(), SHUT_WR);  // it shuts its plugins down and ends
+  const std::string how = child_->end(kGrace);
+  if (!how.starts_with("exited with status 0")) spdlog::warn("{}: its process {}", id_, how);
+}
+
+bool PluginProcess::offers(const std::string& interface) const {
+  return std::ranges::count(interfaces_, interface) > 0;
+}
+
+Reply PluginProcess::run(const wn_call* call) {
+  if (child_) return {};
+  start();
+  try {
+    return load(call);
+  } catch (const Died& death) {
+    throw Error(Exit::kPlugin,
+                fmt::format("{}: {}: {}", found_.library().string(), id_, death.how));
+  }
+}
+
+void PluginProcess::start() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    throw Error(Exit::kResources, fmt::format("{}: no socket for its process", id_));
+  channel_ = std::make_unique<Channel>(ends[0]);
+  ::setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
+  try {
+    child_ = std::make_unique<Child>(id_, ends[1], inputs_->file(), exchange_->file());
+  } catch (...) {
+    ::close(ends[1]);
+    throw;
+  }
+  ::close(ends[1]);
+  ++generation_;
+}
+
+Reply PluginProcess::load(const wn_call* call) {
+  Writer writer;
+  writer.text(kWire);
+  writer.text(found_.package->path.string());
+  writer.put<std::uint64_t>(found_.plugin_index);
+  writer.put<std::uint64_t>(found_.variant_index);
+  writer.put<std::int32_t>(spdlog::get_level());
+  writer.put<std::uint8_t>(isolation_.attach);
+  write_fence(writer, fence_);
+  if (isolation_.attach)
+    spdlog::warn(
+        "{}: process {} waits for a debugger: gdb -p {}, set breakpoints, then 'signal "
+        "SIGCONT'; without one: kill -CONT {}",
+        id_, child_->pid(), child_->pid(), child_->pid());
+  const Reply reply = this->call(Message::kLoad, writer.bytes(), call, {});
+  if (reply.status == WN_E_CANCELLED || reply.status == WN_E_DEADLINE) return reply;
+  if (reply.status != WN_OK) {
+    child_.reset();
+    throw Error(Exit::kPlugin, reply.text);
+  }
+  Reader reader(reply.body);
+  interfaces_.clear();
+  for (auto n = reader.get<std::uint64_t>(); n > 0; --n) interfaces_.emplace_back(reader.text());
+  const std::string_view lacking = reader.text();
+  if (!lacking.empty() && generation_ == 1) spdlog::warn("{}: {}", id_, lacking);
+  return {};
+}
+
+// One call: the time it has, and what comes back before its reply.
+class PluginProcess::Call {
+ public:
+  Call(PluginProcess& process, Message message, const wn_call* call)
+      : process_(process),
+        message_(message),
+        call_(call),
+        stop_(stop_word(*process.exchange_)),
+        limit_(limit_of(message, process.isolation_)) {
+    stop_.store(WN_OK);
+  }
+
+  Reply run(std::string_view payload, const Answers& answers) {
+    Channel& channel = *process_.channel_;
+    if (!channel.send(message_, payload)) lost();
+    for (;;) {
+      while (const auto packet = channel.next()) {
+        if (packet->message == Message::kReply) return finished(read_reply(packet->payload));
+        Reader reader(packet->payload);
+        if (packet->message == Message::kLog) {
+          const auto level = static_cast<spdlog::level::level_enum>(reader.get<std::int32_t>());
+          spdlog::log(std::clamp(level, spdlog::level::trace, spdlog::level::err), "{}",
+                      reader.text());
+        } else {
+          if (!answers) throw Malformed();
+          if (!channel.send(Message::kAnswer, answers(packet->message, reader))) lost();
+        }
+      }
+      wait();
+      if (stopped_) return {asked_, "was asked to stop and did not", {}, {}};
+    }
+  }
+
+ private:
+  void wait() {
+    pollfd files[] = {{process_.channel_->socket(), POLLIN, 0},
+                      {process_.child_->output(), POLLIN, 0}};
+    ::poll(files, 2, kPoll);
+    if (files[1].revents) process_.child_->drain();
+    if (files[0].revents && !process_.channel_->fill(/*wait=*/false)) lost();
+    if (!files[0].revents) watch();
+  }
+
+  [[noreturn]] void lost() { process_.died(message_, process_.child_->end(0.5)); }
+
+  void check_memory() {
+    if (!process_.exchange_->overrun()) return;
+    process_.kill();
+    process_.exchange_->overrun();  // what it took until then
+    throw Died{
+        fmt::format("wrote far behind the tensors that it was lent in {}", name_of(message_))};
+  }
+
+  // Passes a wish to stop on, then enforces it.
+  void watch() {
+    check_memory();
+    const double now = Seconds(Clock::now() - start_).count();
+    if (asked_ == WN_OK) {
+      if (call_) asked_ = call_->should_stop(call_);
+      if (asked_ == WN_OK && limit_ > 0 && now > limit_) asked_ = WN_E_DEADLINE, late_ = true;
+      if (asked_ == WN_OK) return;
+      stop_.store(asked_);
+      asked_at_ = now;
+    }
+    if (now < asked_at_ + kGrace) return;
+    process_.kill();
+    if (late_) throw Died{late_text()};
+    stopped_ = true;
+  }
+
+  Reply finished(Reply reply) {
+    check_memory();
+    if (late_ && reply.status != WN_OK) throw Died{late_text()};
+    return reply;
+  }
+  std::string late_text() const {
+    return fmt::format("did not come back from {} within {:g} s", name_of(message_), limit_);
+  }
+
+  PluginProcess& process_;
+  Message message_;
+  const wn_call* call_;
+  std::atomic<wn_status>& stop_;
+  double limit_;
+  Clock::time_point start_ = Clock::now();
+  double asked_at_ = 0;
+  wn_status asked_ = WN_OK;
+  bool late_ = false, stopped_ = false;
+};
+
+Reply PluginProcess::call(Message message, std::string_view payload, const wn_call* call,
+                          const Answers& answers) {
+  try {
+    return Call(*this, message, call).run(payload, answers);
+  } catch (const Died&) {
+    throw;
+  } catch (const Malformed&) {
+    kill();
+    throw Died{fmt::format("sent a malformed message in {}", name_of(message))};
+  } catch (...) {  // of an answer; it still waits for it
+    kill();
+    throw;
+  }
+}
+
+void PluginProcess::died(Message message, const std::string& how) {
+  child_.reset();
+  throw Died{fmt::format("{} in {}", how, name_of(message))};
+}
+
+void PluginProcess::kill() { child_.reset(); }
+
+void PluginProcess::spend_restart(const std::string& how) {
+  if (restarts_left_ == 0)
+    throw Error(Exit::kPlugin,
+                fmt::format("{}: {}; its process was started again {} time{} before, which is all "
+                            "that [execution] restarts allows",
+                            id_, how, isolation_.restarts, isolation_.restarts == 1 ? "" : "s"));
+  --restarts_left_;
+  spdlog::warn("{}: {}; {}", id_, how, restarts_text());
+}
+
+std::string PluginProcess::restarts_text() const {
+  return fmt::format("{} of {} restarts left", restarts_left_, isolation_.restarts);
+}
+
+}  // namespace winnow

@@ -1,0 +1,77 @@
+// proxy.cpp: see proxy.hpp.
+#include "host/isolation/proxy.hpp"
+
+#include <fmt/format.h>
+
+#include "host/error.hpp"
+
+namespace winnow {
+
+Proxy::~Proxy() {
+  if (!process_->runs() || generation_ != process_->generation()) return;
+  Writer writer;
+  writer.put(number_);
+  try {
+    process_->call(Message::kDestroy, writer.bytes(), nullptr, {});
+  } catch (const Died&) {  // it would have been gone anyway
+  }
+}
+
+Reply Proxy::make(const wn_call* call) {
+  if (const Reply stopped = process_->run(call); stopped.status != WN_OK) return stopped;
+  generation_ = process_->generation();
+  number_ = process_->next_instance();
+  Writer writer;
+  writer.put(number_);
+  writer.append(options_);
+  return process_->call(Message::kCreate, writer.bytes(), call, {});
+}
+
+Reply Proxy::create(const wn_call* call) {
+  try {
+    return make(call);
+  } catch (const Died& death) {
+    process_->spend_restart(death.how);
+  }
+  try {
+    return make(call);
+  } catch (const Died& death) {
+    give_up(death);
+  }
+}
+
+Reply Proxy::once(Message message, std::string_view payload, const wn_call* call,
+                  const Answers& answers) {
+  if (!process_->runs() || generation_ != process_->generation()) {
+    const Reply reply = make(call);
+    if (reply.status != WN_OK && call && call->should_stop(call) != WN_OK) return reply;
+    if (reply.status != WN_OK)
+      throw Error(Exit::kPlugin, fmt::format("{}: cannot be made again in a fresh process: {}",
+                                             process_->id(), reply.text));
+    restore(call);
+  }
+  Writer writer;
+  writer.put(number_);
+  writer.append(payload);
+  return process_->call(message, writer.bytes(), call, answers);
+}
+
+Reply Proxy::twice(Message message, std::string_view payload, const wn_call* call) {
+  try {
+    return once(message, payload, call);
+  } catch (const Died& death) {
+    process_->spend_restart(death.how);
+  }
+  try {
+    return once(message, payload, call);
+  } catch (const Died& death) {
+    give_up(death);
+  }
+}
+
+void Proxy::give_up(const Died& death) const {
+  throw Error(Exit::kPlugin,
+              fmt::format("{}: {}, and again in a fresh process", process_->id(), death.how));
+}
+
+}  // namespace winnow

@@ -1,0 +1,172 @@
+// isolated_run_test.cpp: whole runs with plugins in processes of their own: the same journal as
+// without, also when samplers, verifiers and searches die on the way.
+#include <stdlib.h>
+
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "host/plugin_provider.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/toy_run.hpp"
+
+using namespace winnow;
+using namespace winnow::test;
+using Catch::Contains;
+
+namespace {
+
+const Registry& plugins() {
+  static const Registry registry = [] {
+    SearchPath path;
+    path.entries = {
+        {PLUGINS, "build", true}, {TEST_PLUGINS, "tests", true}, {DEADLY, "tests", true}};
+    return Registry::scan(path, host_facts());
+  }();
+  return registry;
+}
+
+using Overrides = std::vector<std::string>;
+
+Overrides with(Overrides some, const Overrides& more) {
+  some.insert(some.end(), more.begin(), more.end());
+  return some;
+}
+
+struct Runs : ToyRun {
+  Runs() : ToyRun(Medium::kMemory) {}
+
+  RunOutcome make(const std::string& out, const Overrides& overrides) {
+    std::ofstream(folder / "run.toml") << text;
+    const RunConfig config = load_config(folder / "run.toml", overrides, plugins());
+    return execute_run({.config = config,
+                        .registry = plugins(),
+                        .directory = folder / out,
+                        .stop = nullptr,
+                        .on_progress = {},
+                        .on_notice = {}});
+  }
+  std::vector<std::string> records(const std::string& out) const {
+    return logical_records(folder / out);
+  }
+};
+
+// Failures say in one case how a process died, in the other what the plugin said.
+std::string without_texts(const std::string& record) {
+  auto json = nlohmann::json::parse(record);
+  const std::function<void(nlohmann::json&)> clean = [&](nlohmann::json& node) {
+    for (auto& [key, value] : node.items()) {
+      if (key == "why" || key == "error") value = value.is_string() && !value.empty() ? "x" : value;
+      if (value.is_structured()) clean(value);
+    }
+  };
+  clean(json);
+  return json.dump();
+}
+
+std::vector<std::string> without_texts(std::vector<std::string> records) {
+  for (std::string& record : records) record = without_texts(record);
+  std::ranges::sort(records);
+  return records;
+}
+
+}  // namespace
+
+TEST_CASE("a run gives the same journal wherever its plugins run", "[isolation]") {
+  const std::vector<Overrides> kinds{
+      {},
+      {"sampler.eta=0.5", "search={plugin=\"winnow.zero_order\"}"},
+      {"search={plugin=\"winnow.toy.every_operation\"}", "sampler.eta=0.3", "tasks.repeat=1"},
+      {"search={plugin=\"winnow.toy.every_gradient\"}",
+       "verifier=[{plugin=\"winnow.toy.target\"}]"},
+      {"verifier=[{plugin=\"winnow.toy.preview_pixel\", time=0.5}]"},
+      {"verifier=[{plugin=\"winnow.toy.balance\"}]"}};
+  Runs runs;
+  int number = 0;
+  for (const Overrides& kind : kinds) {
+    const std::string name = std::to_string(number++);
+    INFO("kind " << name);
+    const RunOutcome here = runs.make(name + "-here", kind);
+    const RunOutcome there =
+        runs.make(name + "-there", with(kind, {"execution.isolate=\"plugin\""}));
+    CHECK(runs.records(name + "-here") == runs.records(name + "-there"));
+    CHECK(here.summary == there.summary);
+  }
+  const RunOutcome each = runs.make("each", {"execution.isolate=\"instance\"", "tasks.repeat=1"});
+  const RunOutcome none = runs.make("none", {"tasks.repeat=1"});
+  CHECK(runs.records("each") == runs.records("none"));
+}
+
+TEST_CASE("candidates that kill the sampler fail, and the ledger is right", "[isolation]") {
+  Runs runs;
+  const Overrides poison{"sampler.poison=0.12", "execution.restarts=1000"};
+  const RunOutcome said = runs.make("said", poison);
+  REQUIRE(said.summary["ledger"]["failed_candidates"] > 1);
+  const RunOutcome died =
+      runs.make("died", with(poison, {"sampler.dies=true", "sampler.isolate=\"plugin\""}));
+  CHECK(said.summary["ledger"] == died.summary["ledger"]);
+  CHECK(without_texts(runs.records("said")) == without_texts(runs.records("died")));
+  bool named = false;
+  for (const auto& task : died.summary["tasks"])
+    for (const auto& failure : task.value("failures", nlohmann::json::array()))
+      named |= failure["why"].get<std::string>().find(
+                   "winnow.toy.sampler: killed by SIGSEGV in "
+                   "step, item") == 0;
+  CHECK(named);
+}
+
+TEST_CASE("samples that kill a verifier fail, and the ledger is right", "[isolation]") {
+  Runs runs;
+  const auto use = [](const std::string& how) {
+    return Overrides{
+        "verifier=[{plugin=\"test.deadly\", above=0.6, how=\"" + how + "\", isolate=\"plugin\"}]",
+        "execution.restarts=1000", "tasks.repeat=1"};
+  };
+  const RunOutcome said = runs.make("said", use("status"));
+  REQUIRE(said.summary["ledger"]["failed_candidates"] > 1);
+  const RunOutcome died = runs.make("died", use("segv"));
+  CHECK(said.summary["ledger"] == died.summary["ledger"]);
+  CHECK(without_texts(runs.records("said")) == without_texts(runs.records("died")));
+}
+
+TEST_CASE("a search that dies is led back to where it was", "[isolation]") {
+  Runs runs;
+  const TemporaryFolder cache;
+  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  const std::string mark = cache / "winnow/plugins/test.deadly/marks/once";
+  const auto use = [&](const std::string& file) {
+    return Overrides{"search={plugin=\"test.deadly_search\", mark=\"" + file +
+                     "\", isolate=\"plugin\"}"};
+  };
+  const RunOutcome whole = runs.make("whole", use(""));
+  const RunOutcome died = runs.make("died", use(mark));
+  CHECK(std::filesystem::exists(mark));
+  CHECK(whole.summary == died.summary);
+  CHECK(runs.records("whole") == runs.records("died"));
+  ::unsetenv("XDG_CACHE_HOME");
+  // Without a mark that can be made it dies whenever it is asked; nothing else is harmed.
+  CHECK_NOTHROW(runs.make("again", {"tasks.repeat=1"}));
+}
+
+TEST_CASE("a run that is asked to stop does not wait for a plugin that hangs", "[isolation]") {
+  Runs runs;
+  std::atomic<wn_status> stop{WN_OK};
+  std::ofstream(runs.folder / "run.toml") << runs.text;
+  const RunConfig config = load_config(
+      runs.folder / "run.toml",
+      {"verifier=[{plugin=\"test.deadly\", above=-1, how=\"deadlock\", isolate=\"plugin\"}]"},
+      plugins());
+  std::thread asks([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    stop = WN_E_CANCELLED;
+  });
+  const RunOutcome outcome = execute_run({.config = config,
+                                          .registry = plugins(),
+                                          .directory = runs.folder / "stopped",
+                                          .stop = &stop,
+                                          .on_progress = {},
+                                          .on_notice = {}});
+  asks.join();
+  CHECK(outcome.exit == Exit::kCheckpointed);
+}

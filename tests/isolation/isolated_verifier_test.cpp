@@ -1,0 +1,240 @@
+// isolated_verifier_test.cpp: verifiers in processes of their own: the same numbers, deaths that
+// are survived and attributed, a fence.
+#include <signal.h>
+#include <stdlib.h>
+
+#include <cerrno>
+
+#include "tests/support/judge.hpp"
+
+using namespace winnow;
+using namespace winnow::test;
+
+Registry winnow::test::plugins_to_judge() { return scan({DEADLY, TEST_PLUGINS, PLUGINS}); }
+
+namespace {
+
+// What item 3 says when its sample kills in that way; all others must be right.
+std::string last_will(const std::string& how, Isolation isolation = isolated()) {
+  Judge judge("test.deadly", deadly(how), isolation);
+  judge.poison(3);
+  const ItemFailures failures = judge.score();
+  for (std::size_t i = 0; i < failures.size(); ++i) {
+    INFO(how << ", item " << i << ": " << failures[i].text);
+    CHECK((failures[i].status != WN_OK) == (i == 3));
+    if (i != 3) CHECK(judge.scores[i] == static_cast<float>(i) / 10);
+  }
+  judge.samples.item(3)[0] = 0.3f;  // it is as good as new
+  CHECK(judge.score()[3].status == WN_OK);
+  return failures[3].text;
+}
+
+}  // namespace
+
+TEST_CASE("scores, gradients and features are the same in a process of its own", "[isolation]") {
+  for (const char* id : {"winnow.toy.first_pixel", "winnow.toy.sometimes_nan"}) {
+    Judge here(id, {}, in_process()), there(id, {}, isolated());
+    const ItemFailures failures = here.score(), other = there.score();
+    CHECK(here.verifier.memory() == nullptr);
+    REQUIRE(there.verifier.memory() != nullptr);
+    for (std::size_t i = 0; i < failures.size(); ++i) {
+      CHECK(failures[i].text == other[i].text);
+      if (failures[i].status == WN_OK) CHECK(here.scores[i] == there.scores[i]);
+    }
+  }
+  const std::vector<OptionValue> target{{"time", WN_OPT_F64, OptionData(-1.0)},
+                                        {"value", WN_OPT_F64, OptionData(0.25)}};
+  Judge here("winnow.toy.target", target, in_process()),
+      there("winnow.toy.target", target, isolated());
+  Tensor g(5, std::array<std::int64_t, 3>{1, 2, 2}), h(5, std::array<std::int64_t, 3>{1, 2, 2});
+  here.verifier.grad(here.batch(), g);
+  there.verifier.grad(there.batch(), h);
+  CHECK(std::ranges::equal(g.values(), h.values()));
+
+  const std::vector<OptionValue> network{text("network", "n")};
+  Judge near("winnow.toy.features", network, in_process()),
+      far("winnow.toy.features", network, isolated());
+  CHECK(far.verifier.features_info().network == "n");
+  std::vector<float> a(15), b(15), p(10), q(10);
+  const ItemFailures first = near.verifier.features(near.batch(), a, p),
+                     second = far.verifier.features(far.batch(), b, q);
+  CHECK(first[0].text == "winnow.toy.features: the picture is black (invalid argument)");
+  CHECK(second[0].text == first[0].text);
+  CHECK(std::ranges::equal(a, b));
+  CHECK(std::ranges::equal(p, q));
+}
+
+TEST_CASE("a sample that kills its verifier fails alone, with the reason", "[isolation]") {
+  CHECK_THAT(last_will("segv"), Contains("killed by SIGSEGV in score, item 3 alone; 2 of 3 "
+                                         "restarts left"));
+  CHECK_THAT(last_will("abort"), Contains("killed by SIGABRT in score"));
+  CHECK_THAT(last_will("exit"), Contains("exited with status 0 in score"));
+  CHECK_THAT(last_will("_exit"), Contains("exited with status 7 in score"));
+  CHECK_THAT(last_will("kill"), Contains("killed by SIGKILL in score"));
+  CHECK_THAT(last_will("stack"), Contains("killed by SIGSEGV in score"));
+  CHECK_THAT(last_will("terminate"), Contains("killed by SIGABRT (last words: terminate called"));
+  CHECK_THAT(last_will("words"), Contains("(last words: out of cheese) in score"));
+  CHECK_THAT(last_will("inputs"), Contains("killed by SIGSEGV in score"));
+  CHECK_THAT(last_will("garbage"), Contains("sent a malformed message in score"));
+  CHECK_THAT(last_will("close"), Contains(" in score, item 3 alone"));
+}
+
+TEST_CASE("a sample that hangs its verifier fails alone", "[isolation]") {
+  for (const char* how : {"hang", "deadlock"}) {
+    Judge judge("test.deadly", deadly(how), isolated(0.1), 2);
+    judge.poison(1);
+    const ItemFailures failures = judge.score();
+    CHECK(failures[0].text == "");
+    CHECK_THAT(failures[1].text,
+               Contains("did not come back from score within 0.1 s, item 1 alone"));
+  }
+}
+
+TEST_CASE("a leak ends at the limit, a flood is cut off", "[isolation]") {
+#if !defined(__SANITIZE_ADDRESS__)  // no limit then
+  Isolation isolation = isolated();
+  isolation.memory = 192 << 20;
+  CHECK_THAT(last_will("leak", isolation), Contains("killed by SIGABRT in score"));
+#endif
+  const std::string log = logged([] { CHECK_THAT(last_will("flood"), Contains("SIGABRT")); });
+  CHECK_THAT(log, Contains("the rest is not shown"));
+  CHECK(log.size() < 1'000'000);
+}
+
+TEST_CASE("what dies once is done again, and no item fails", "[isolation]") {
+  const TemporaryFolder cache;
+  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  const auto mark = cache / "winnow/plugins/test.deadly/marks/once";
+  for (const char* where : {"score", "create", "info"}) {
+    std::filesystem::remove(mark);
+    const std::string log = logged([&] {
+      Judge judge("test.deadly", deadly("segv", where, mark.string()), isolated());
+      judge.poison(2);
+      for (const ItemFailure& failure : judge.score()) CHECK(failure.text == "");
+    });
+    CHECK_THAT(log,
+               Contains(std::string("killed by SIGSEGV in ") + where + "; 2 of 3 restarts left"));
+  }
+  ::unsetenv("XDG_CACHE_HOME");
+}
+
+TEST_CASE("a plugin that dies in create or info is an error that says so", "[isolation]") {
+  for (const char* where : {"create", "info"})
+    CHECK_THROWS_WITH(Judge("test.deadly", deadly("abort", where), isolated()),
+                      Contains("test.deadly") &&
+                          Contains(std::string("killed by SIGABRT in ") + where + ", and again"));
+  // Its end is no one's loss any more.
+  CHECK_NOTHROW(Judge("test.deadly", deadly("segv", "destroy"), isolated()));
+}
+
+TEST_CASE("when all restarts are used up, the plugin is given up", "[isolation]") {
+  Isolation isolation = isolated();
+  isolation.restarts = 2;
+  Judge judge("test.deadly", deadly("segv"), isolation);
+  judge.poison(1);
+  judge.poison(4);
+  const ItemFailures failures = judge.score();
+  CHECK_THAT(failures[1].text, Contains("item 1 alone; 1 of 2 restarts left"));
+  CHECK_THAT(failures[4].text, Contains("item 4 alone; 0 of 2 restarts left"));
+  CHECK(failures[0].status == WN_OK);
+  CHECK_THROWS_WITH(judge.score(), Contains("test.deadly: killed by SIGSEGV in score; its process "
+                                            "was started again 2 times before"));
+}
+
+TEST_CASE("what a set verifier had accepted survives its process", "[isolation]") {
+  Judge judge("test.deadly_set", {}, isolated());
+  judge.verifier.reset();
+  VerifierBatch one = judge.batch();
+  Tensor sample(1, std::array<std::int64_t, 3>{1, 2, 2});
+  sample.fill(0.5f);
+  one.samples = &sample;
+  one.conditions.resize(1);
+  one.candidates.resize(1);
+  judge.verifier.accept(one);
+  judge.poison(0);
+  const ItemFailures failures = judge.score();
+  CHECK_THAT(failures[0].text, Contains("killed by SIGSEGV"));
+  CHECK(failures[1].status == WN_OK);
+  CHECK(judge.scores[1] == 5.1f);
+  judge.verifier.accept(one);
+  judge.samples.item(0)[0] = 0;
+  judge.score();
+  CHECK(judge.scores[0] == 10.0f);
+}
+
+TEST_CASE("a plugin's process can reach nothing but what it was given", "[isolation]") {
+  const TemporaryFolder cache;
+  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  ::setenv("WINNOW_TEST_SECRET", "1", 1);
+  const auto marks = cache / "winnow/plugins/test.deadly/marks";
+  std::string log;
+  std::vector<float> errors;
+  log = logged([&] {
+    Judge judge("test.fenced", {text("marks", marks.string())}, isolated(), 1);
+    CHECK(judge.score()[0].text == "");
+    errors = judge.scores;
+  });
+  ::unsetenv("XDG_CACHE_HOME");
+  ::unsetenv("WINNOW_TEST_SECRET");
+  CHECK(errors[7] == 0);       // its own status
+  CHECK(errors[8] == 0);       // the folder its manifest names
+  CHECK(errors[9] == ENOENT);  // no variable of the user's
+  CHECK(std::filesystem::exists(marks / "mark"));
+  if (log.find("Landlock") == std::string::npos) {
+    CHECK(errors[0] == EACCES);  // /etc/passwd
+    CHECK(errors[1] == EACCES);  // a file in /tmp
+  }
+  if (log.find("seccomp") == std::string::npos)
+    for (int head : {2, 3, 4, 5, 6}) CHECK(errors[head] == EPERM);
+}
+
+TEST_CASE("a manifest that says so gets the network, and nothing else", "[isolation]") {
+  const TemporaryFolder folder;
+  std::filesystem::copy(std::filesystem::path(DEADLY) / "test.deadly", folder / "p");
+  std::string manifest = read_bytes(folder / "p/winnow-plugin.toml");
+  manifest.replace(manifest.find("[isolation]\n"), 12, "[isolation]\nnetwork = true\n");
+  write_bytes(folder / "p/winnow-plugin.toml", manifest);
+  Judge judge(scan({folder.path()}), "test.fenced", {text("marks", "")}, isolated(), 1);
+  CHECK(judge.score()[0].text == "");
+  CHECK(judge.scores[2] == 0);
+  CHECK(judge.scores[0] != 0);
+  CHECK(judge.scores[3] != 0);
+}
+
+TEST_CASE("packages of this build are trusted, others are isolated, whatever they say",
+          "[isolation]") {
+  const Registry registry = scan({DEADLY, PLUGINS});
+  CHECK(came_with_this_host(*registry.find(PluginKind::kVerifier, "winnow.brightness").package));
+  CHECK_FALSE(came_with_this_host(*registry.find(PluginKind::kVerifier, "test.deadly").package));
+  CHECK(Judge("test.deadly", deadly("status"), Isolation{}).verifier.memory() != nullptr);
+}
+
+TEST_CASE("a package that brings its own LibTorch is never in the host's process", "[isolation]") {
+  const TemporaryFolder folder;
+  write_package(folder / "p", {.variant_keys = "libtorch = { link = \"own\" }\n"});
+  const Registry registry = scan({folder.path()});
+  const FoundPlugin& found = registry.find(PluginKind::kVerifier, "test.plugin");
+  PluginProvider provider(in_process());
+  CHECK_THROWS_WITH(provider.code(found, {"test.plugin", {}}),
+                    Contains("brings a LibTorch of its own"));
+}
+
+TEST_CASE("a library that does not load says the same in a process of its own", "[isolation]") {
+  const TemporaryFolder folder;
+  write_package(folder / "p", {.library = "no ELF file at all"});
+  const Registry registry = scan({folder.path()});
+  const FoundPlugin& found = registry.find(PluginKind::kVerifier, "test.plugin");
+  const PluginUse use{"test.plugin", {}};
+  HostServices services(nullptr);
+  const auto sentence = [&](const Isolation& isolation) {
+    PluginProvider provider(isolation);
+    try {
+      PluginInstance(provider.code(found, use), use, "1.0.0", services);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("loaded");
+  };
+  CHECK(sentence(in_process()) == sentence(isolated()));
+  CHECK_THAT(sentence(isolated()), Contains("is no ELF shared library"));
+}
