@@ -13,6 +13,7 @@ namespace winnow {
 namespace {
 
 constexpr std::uint32_t kMaxSteps = 100'000;
+constexpr std::uint64_t kMaxElements = 1ull << 32;  // of one item
 
 bool is_cost(double number) { return number >= 0 && std::isfinite(number); }
 
@@ -68,16 +69,21 @@ std::string names_near(const PluginUse& use) {
   return text;
 }
 
+// Not a number falls nowhere.
+bool falls(const std::vector<double>& times) {
+  return std::ranges::adjacent_find(times, [](double a, double b) { return !(a > b); }) ==
+         times.end();
+}
+
 }  // namespace
 
-PluginInstance::PluginInstance(std::shared_ptr<PluginLibrary> library, const PluginUse& use,
+PluginInstance::PluginInstance(std::shared_ptr<PluginCode> code, const PluginUse& use,
                                const std::string& version, HostServices& services)
-    : library_(std::move(library)),
-      plugin_(library_->plugin(use.id)),
+    : code_(std::move(code)),
       id_(use.id),
       version_(version),
       services_(services),
-      host_(services, use.id, library_->minor()) {
+      host_(services, use.id, code_->minor()) {
   std::vector<Kept> kept(use.options.size());
   std::vector<wn_option> options;
   for (std::size_t i = 0; i < use.options.size(); ++i)
@@ -85,8 +91,7 @@ PluginInstance::PluginInstance(std::shared_ptr<PluginLibrary> library, const Plu
   std::vector<const wn_option*> pointers;
   for (const wn_option& option : options) pointers.push_back(&option);
   CallContext context(services_);
-  const wn_status status =
-      plugin_.create(&host_.table, pointers.data(), pointers.size(), context.table(), &instance_);
+  const wn_status status = code_->create(&host_.table, pointers, context.table(), &instance_);
   if (status != WN_OK) {
     throw_if_stopped(services_, status);
     throw Error(Exit::kPlugin,
@@ -97,7 +102,7 @@ PluginInstance::PluginInstance(std::shared_ptr<PluginLibrary> library, const Plu
 }
 
 PluginInstance::~PluginInstance() {
-  if (instance_) plugin_.destroy(instance_);
+  if (instance_) code_->destroy(instance_);
 }
 
 void PluginInstance::fail(const char* function, wn_status status, const std::string& text) const {
@@ -145,18 +150,19 @@ Sampler::Sampler(std::unique_ptr<PluginInstance> instance)
     const auto elements = [&](const std::vector<std::int64_t>& shape) {
       std::uint64_t count = 1;
       for (std::int64_t extent : shape) {
-        if (extent <= 0 || extent > 1 << 24 || count > (1ull << 32))
-          bad(fmt::format("an extent of {} in a shape", extent));
+        if (extent <= 0 || extent > 1 << 24) bad(fmt::format("an extent of {} in a shape", extent));
         count *= static_cast<std::uint64_t>(extent);
+        if (count > kMaxElements) bad("a shape of more than 2^32 elements");
       }
       return count;
     };
     info.latent_elements = elements(info.latent_shape);
     info.sample_elements = elements(info.sample_shape);
     info.carry_elements = raw.carry_elems;
+    if (info.carry_elements > kMaxElements)
+      bad(fmt::format("a carry of {} elements", info.carry_elements));
     info.times.assign(raw.times, raw.times + raw.n_steps + 1);
-    if (info.times.front() != 1.0 || info.times.back() != 0.0 ||
-        std::ranges::adjacent_find(info.times, std::less_equal<>()) != info.times.end())
+    if (info.times.front() != 1.0 || info.times.back() != 0.0 || !falls(info.times))
       bad("the schedule must fall from 1 to 0");
     if (raw.noise_scale) info.noise_scale.assign(raw.noise_scale, raw.noise_scale + raw.n_steps);
     info.preview_nfe = raw.preview_nfe;
@@ -208,8 +214,7 @@ Leg Sampler::leg(std::uint32_t profile, double from, double to, double stochasti
       instance_->fail("leg", WN_E_INTERNAL,
                       fmt::format("asked from {} to {}, got {} to {}", from, to, leg.times.front(),
                                   leg.times.back()));
-    if (!std::ranges::all_of(leg.nfe, is_cost) ||
-        std::ranges::adjacent_find(leg.times, std::less_equal<>()) != leg.times.end())
+    if (!std::ranges::all_of(leg.nfe, is_cost) || !falls(leg.times))
       instance_->fail("leg", WN_E_INTERNAL,
                       fmt::format("the leg from {} to {} has a cost below 0 or times that do not "
                                   "fall",

@@ -45,6 +45,8 @@ std::vector<float> rotated(std::span<const float> x, std::span<const float> v, d
 }
 
 void check_numbers(const wn_noise_recipe& r) {
+  if (r.struct_size < WN_SIZE(wn_noise_recipe, position)) refuse(r.id, "struct_size is too small");
+  if (r.n_parents > kMaxParents) refuse(r.id, fmt::format("{} parents", r.n_parents));
   if (!std::isfinite(r.s)) refuse(r.id, "s is not finite");
   if (r.op == WN_NOISE_ROTATE && (r.s < -1 || r.s > 1))
     refuse(r.id, fmt::format("cosine {} is outside [-1, 1]", r.s));

@@ -9,7 +9,9 @@
 #include <sstream>
 
 #include "host/error.hpp"
+#include "host/guard.hpp"
 #include "host/plugin_library.hpp"
+#include "host/plugin_provider.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/package.hpp"
 
@@ -29,6 +31,20 @@ std::shared_ptr<PluginLibrary> load(const TemporaryFolder& folder, const Package
   return load_library(registry.find(PluginKind::kVerifier, "test.plugin"));
 }
 
+// The same in a process of its own; what it says.
+std::string sentence_there(const TemporaryFolder& folder) try {
+  const Registry registry = scan({folder.path()});
+  const FoundPlugin& found = registry.find(PluginKind::kVerifier, "test.plugin");
+  const PluginUse use{"test.plugin", {}};
+  HostServices services(nullptr);
+  PluginProvider provider({.mode = Isolate::kPlugin});
+  PluginInstance(provider.code(found, use), use, "1.0.0", services);
+  return "loaded without a complaint";
+} catch (const Error& error) {
+  CHECK(error.exit() == Exit::kPlugin);
+  return error.what();
+}
+
 // The sentence with which loading fails; it must name the file.
 std::string sentence(const Package& package) {
   const TemporaryFolder folder;
@@ -40,6 +56,7 @@ std::string sentence(const Package& package) {
     CHECK_THAT(text, Contains((folder / "p").string()));
     CHECK(text.find('\n') == std::string::npos);
     CHECK(text.back() != '.');
+    CHECK(sentence_there(folder) == text);
     return text;
   }
   return "loaded without a complaint";
