@@ -15,7 +15,9 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 // A plugin's death is the host's to tell, and the fence stands in the way of the leak detector.
-extern "C" const char* __asan_default_options() { return "detect_leaks=0:handle_segv=0"; }
+extern "C" const char* __asan_default_options() {
+  return "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0";
+}
 #endif
 
 int main(int argc, char** argv) {

@@ -1,8 +1,10 @@
 """Runs from the outside: what they print and leave, going on, being stopped, being refused."""
 import json
+import pathlib
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from winnow_cli import LONG, PROGRAM, CliTest
@@ -134,6 +136,27 @@ class Stopped(CliTest):
         code, value, err = self.stop(signal.SIGINT)
         self.assertEqual((code, value["exit"]), (130, 130), err)
         self.assertEqual(self.json("status", "runs/toy")["state"], "stopped")
+
+    def test_no_process_of_a_plugin_outlives_the_run(self):
+        for number in (signal.SIGINT, signal.SIGKILL):
+            child = self.start("run", "toy.toml", *LONG, "execution.isolate=plugin", "--out", f"runs/{number}")
+            self.wait_until_busy(child, f"runs/{number}")
+            processes = pathlib.Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+            self.assertGreaterEqual(len(processes), 3)
+            child.send_signal(number)
+            child.communicate(timeout=120)
+            deadline = time.monotonic() + 20
+            while left := [p for p in processes if self.runs(p)]:
+                self.assertLess(time.monotonic(), deadline, left)
+                time.sleep(0.02)
+
+    @staticmethod
+    def runs(process):
+        """What is dead, and not waited for by whoever inherited it, does not."""
+        try:
+            return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
 
     def test_a_second_writer_is_refused_and_status_is_not(self):
         child = self.start("run", "toy.toml", *LONG)

@@ -126,16 +126,55 @@ TEST_CASE("a deterministic run of the SiT is bit-equal when repeated and when in
 
 TEST_CASE("networks in processes of their own give the same run to the bit", "[sit]") {
   SitRun sit;
-  std::vector<std::string> how{"run.deterministic=true", "execution.batch=8",
-                               "tasks.classes=[1, 4, 7]"};
-  const auto here = sit.run("here", how);
-  how.push_back("execution.isolate=plugin");
-  const auto there = sit.run("there", how);
-  CHECK(there.summary == here.summary);
-  CHECK(sit.scores("there") == sit.scores("here"));
-  for (const auto& task : here.summary["tasks"]) {
-    const std::string sample = task["sample"];
-    CHECK(read_bytes(sit.folder / "there" / sample) == read_bytes(sit.folder / "here" / sample));
+  const std::string base = sit.config_text.substr(0, sit.config_text.find("[[verifier]]"));
+  const std::string classifier = R"(
+[[verifier]]
+plugin = "winnow.class_probability"
+weights = "MODELS/fashion-classifier.safetensors"
+[[verifier]]
+plugin = "winnow.judge"
+weights = "MODELS/fashion-judge.safetensors"
+role = "report"
+)";
+  const std::string encoders = R"(
+[[verifier]]
+plugin = "winnow.self_similarity"
+weights = "MODELS/fashion-encoder.safetensors"
+[[verifier]]
+plugin = "winnow.linear_probe"
+weights = "MODELS/fashion-encoder.safetensors"
+[[verifier]]
+plugin = "winnow.zero_shot"
+weights = "MODELS/fashion-dual-encoder.safetensors"
+[selection]
+rule = "weighted-sum"
+)";
+  const std::string set = R"(
+[[verifier]]
+plugin = "winnow.frechet"
+weights = "MODELS/fashion-classifier.safetensors"
+statistics = "MODELS/fashion-test-statistics.safetensors"
+)";
+  int number = 0;
+  for (const auto& [verifiers, search] : {std::pair{classifier, "winnow.random"},
+                                          {classifier, "winnow.first_order"},
+                                          {encoders, "winnow.zero_order"},
+                                          {set, "winnow.random"}}) {
+    INFO(search << verifiers);
+    sit.config_text = base + verifiers + "[search]\nplugin = \"" + search + "\"\n";
+    std::vector<std::string> how{"run.deterministic=true", "execution.batch=8",
+                                 "tasks.classes=[1, 4, 7]", "budget.nfe=36"};
+    const std::string at = std::to_string(number++);
+    const auto here = sit.run(at + "-here", how);
+    how.push_back("execution.isolate=plugin");
+    const auto there = sit.run(at + "-there", how);
+    CHECK(there.summary == here.summary);
+    CHECK(sit.scores(at + "-there") == sit.scores(at + "-here"));
+    for (const auto& task : here.summary["tasks"]) {
+      const std::string sample = task["sample"];
+      CHECK(read_bytes(sit.folder / (at + "-there") / sample) ==
+            read_bytes(sit.folder / (at + "-here") / sample));
+    }
   }
 }
 
