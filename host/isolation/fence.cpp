@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -150,6 +151,12 @@ bool fence_calls(const Fence& fence) {
                    SCMP_SYS(pidfd_open),
                    SCMP_SYS(pidfd_send_signal),
                    SCMP_SYS(pidfd_getfd),
+                   SCMP_SYS(open_by_handle_at),
+                   SCMP_SYS(shmget),
+                   SCMP_SYS(shmat),
+                   SCMP_SYS(msgget),
+                   SCMP_SYS(semget),
+                   SCMP_SYS(mq_open),
                    SCMP_SYS(mount),
                    SCMP_SYS(umount2),
                    SCMP_SYS(pivot_root),
@@ -181,6 +188,7 @@ bool fence_calls(const Fence& fence) {
        {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)})
     filter.refuse(call, SCMP_A0(SCMP_CMP_NE, self));
   filter.refuse(SCMP_SYS(tkill));
+  filter.refuse(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0));  // 0: its own
   return filter.load();
 }
 
@@ -191,10 +199,24 @@ void limit(int what, std::uint64_t most) {
   ::setrlimit(what, &now);
 }
 
+// Whoever runs winnow as root, as in a container, does not hand that on; but what root may read
+// there, the plugin may too, as far as Landlock lets it.
+void drop_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2]{};
+  if (::syscall(SYS_capget, &header, sets) != 0) return;
+  sets[0].effective &= 1u << CAP_DAC_OVERRIDE;
+  sets[0].permitted &= 1u << CAP_DAC_OVERRIDE;
+  sets[0].inheritable = 0;
+  sets[1] = {};
+  ::syscall(SYS_capset, &header, sets);
+}
+
 }  // namespace
 
 std::string put_up(const Fence& fence) {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  drop_capabilities();
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, 4096);
 #if !defined(__SANITIZE_ADDRESS__)  // whose shadow counts as memory

@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -150,7 +153,7 @@ class Fenced {
  public:
   static constexpr const char* kId = "test.fenced";
   static constexpr const char* kOptions = WINNOW_OPTIONS_TEST_FENCED;
-  static constexpr std::size_t kAttempts = 10;
+  static constexpr std::size_t kAttempts = 13;
 
   Fenced(const wn::Host&, const wn::Options& options) : marks_(options.str("marks")) {}
 
@@ -179,6 +182,10 @@ class Fenced {
       note(7, ::open("/proc/self/status", O_RDONLY));
       note(8, ::open(mark.c_str(), O_CREAT | O_WRONLY, 0600));
       note(9, std::getenv("WINNOW_TEST_SECRET") ? 0 : (errno = ENOENT, -1));
+      rlimit limit{};
+      note(10, ::prlimit(::getppid(), RLIMIT_CORE, nullptr, &limit));
+      note(11, ::shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600));
+      note(12, ::prctl(PR_CAPBSET_DROP, 0, 0, 0, 0));  // which needs a capability
     }
   }
 

@@ -179,13 +179,14 @@ TEST_CASE("a plugin's process can reach nothing but what it was given", "[isolat
   CHECK(errors[7] == 0);       // its own status
   CHECK(errors[8] == 0);       // the folder its manifest names
   CHECK(errors[9] == ENOENT);  // no variable of the user's
+  CHECK(errors[12] == EPERM);  // no capability, whoever runs this
   CHECK(std::filesystem::exists(marks / "mark"));
   if (log.find("Landlock") == std::string::npos) {
     CHECK(errors[0] == EACCES);  // /etc/passwd
     CHECK(errors[1] == EACCES);  // a file in /tmp
   }
   if (log.find("seccomp") == std::string::npos)
-    for (int head : {2, 3, 4, 5, 6}) CHECK(errors[head] == EPERM);
+    for (int head : {2, 3, 4, 5, 6, 10, 11}) CHECK(errors[head] == EPERM);
 }
 
 TEST_CASE("a manifest that says so gets the network, and nothing else", "[isolation]") {
