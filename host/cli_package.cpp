@@ -113,6 +113,16 @@ ordered_json to_json(const Verified& package) {
   return json;
 }
 
+// What its process will be given beyond the system's libraries and its own folder.
+std::string wishes_of(const PackageManifest& package) {
+  std::string text;
+  if (package.network) text += "  its plugins may use the network\n";
+  for (const std::string& folder : package.writes)
+    text += fmt::format("  its plugins may write in '{}'{}\n", printable(folder),
+                        fs::path(folder).is_absolute() ? "" : " of a cache folder of their own");
+  return text;
+}
+
 }  // namespace
 
 Answer plugins_pack_verb(const CommandLine& line) {
@@ -152,12 +162,16 @@ Answer plugins_install_verb(const CommandLine& line) {
                   installed.before.empty() || installed.unchanged
                       ? ""
                       : fmt::format(" instead of {}", installed.before));
+  const PackageManifest package = read_manifest(installed.directory / kManifestFile);
+  answer.text += wishes_of(package);
   answer.json = {
       {"id", installed.id},
       {"version", installed.version},
       {"directory", installed.directory.string()},
       {"before", installed.before.empty() ? ordered_json() : ordered_json(installed.before)},
       {"unchanged", installed.unchanged},
+      {"network", package.network},
+      {"writes", package.writes},
       {"not_in_use", reasons}};
   return answer;
 }

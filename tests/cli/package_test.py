@@ -142,6 +142,15 @@ file="table.bin"
         self.assertEqual([path.name for path in self.installed.iterdir()], [".lock"])
         self.refused(3, "plugins", "remove", ID, says=["none is"])
 
+    def test_what_a_package_wants_is_said_where_it_is_installed_and_looked_at(self):
+        self.change("[abi]", "[isolation]\nnetwork = true\nwrites = [\"cache\", \"/srv/x\"]\n\n[abi]")
+        done = self.done("plugins", "install", self.source)
+        for words in ("may use the network", "may write in 'cache' of a cache folder", "may write in '/srv/x'\n"):
+            self.assertIn(words, done.stdout)
+        for verb in ("info", "inspect"):
+            value = self.json("plugins", verb, ID, WN_PLUGIN_PATH="")
+            self.assertEqual((value["network"], value["writes"]), (True, ["cache", "/srv/x"]), verb)
+
     def test_a_folder_is_installed_without_what_its_manifest_does_not_name(self):
         (self.source / "LICENSE").write_text("Free.\n")
         (self.source / "junk").mkdir()

@@ -1,5 +1,6 @@
 // isolated_process_test.cpp: the processes themselves: nothing of them is left behind, they end
 // with their host, and a debugger can look into them.
+#include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include "tests/support/judge.hpp"
@@ -108,6 +110,53 @@ TEST_CASE("a plugin that hangs is killed with its host, however that ended", "[i
   CHECK(orphan > 0);
   CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
   ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
+TEST_CASE("what this kernel lacks of a fence is said in one line, and the plugin runs",
+          "[isolation]") {
+  const auto score_without = [](const std::function<void(scmp_filter_ctx)>& lacking) {
+    const TemporaryFolder folder;
+    const pid_t host = ::fork();
+    REQUIRE(host >= 0);
+    if (host == 0) {  // a kernel as of years ago, for it and its children
+      const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+      lacking(filter);
+      if (seccomp_load(filter) != 0) ::_exit(2);
+      std::string log = logged([&] {
+        Judge judge("test.deadly", deadly("segv"), isolated());
+        judge.poison(1);  // the second process need not say it again
+        if (judge.score()[0].status != WN_OK) ::_exit(3);
+      });
+      write_bytes(folder / "log", log);
+      ::_exit(0);
+    }
+    int status = 0;
+    CHECK(::waitpid(host, &status, 0) == host);
+    CHECK(status == 0);
+    return read_bytes(folder / "log");
+  };
+  const auto no_landlock = [](scmp_filter_ctx filter) {
+    seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(landlock_create_ruleset), 0);
+  };
+  const auto no_seccomp = [](scmp_filter_ctx filter) {
+    seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(seccomp), 0);
+    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
+                     SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
+  };
+  const std::string without_landlock = score_without(no_landlock),
+                    without_seccomp = score_without(no_seccomp),
+                    without_both = score_without([&](scmp_filter_ctx filter) {
+                      no_landlock(filter);
+                      no_seccomp(filter);
+                    });
+  const std::string files =
+      "test.deadly: this kernel has no Landlock: the plugin can read and write the user's files";
+  CHECK_THAT(without_landlock, Contains(files));
+  CHECK(without_landlock.find(files) == without_landlock.rfind(files));
+  CHECK_THAT(without_seccomp, Contains("test.deadly: this kernel has no seccomp filter: the plugin "
+                                       "can use the network and start programs"));
+  CHECK_THAT(without_both, Contains("no Landlock and no seccomp filter: the plugin can do whatever "
+                                    "the user can"));
 }
 
 TEST_CASE("with --attach a process waits for a debugger before it loads the plugin",

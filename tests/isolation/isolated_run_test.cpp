@@ -81,7 +81,9 @@ TEST_CASE("a run gives the same journal wherever its plugins run", "[isolation]"
       {"search={plugin=\"winnow.toy.every_gradient\"}",
        "verifier=[{plugin=\"winnow.toy.target\"}]"},
       {"verifier=[{plugin=\"winnow.toy.preview_pixel\", time=0.5}]"},
-      {"verifier=[{plugin=\"winnow.toy.balance\"}]"}};
+      {"verifier=[{plugin=\"winnow.toy.balance\"}]"},
+      {"sampler={plugin=\"winnow.shapes\"}", "verifier=[{plugin=\"winnow.sharpness\"}]",
+       "tasks.classes=[0, 1, 3]"}};
   Runs runs;
   int number = 0;
   for (const Overrides& kind : kinds) {
