@@ -7,6 +7,7 @@
 #include "host/cli_watcher.hpp"
 #include "host/figures.hpp"
 #include "host/plugin_lock.hpp"
+#include "host/study_compare.hpp"
 #include "host/study_plan.hpp"
 #include "host/study_results.hpp"
 #include "host/study_run.hpp"
@@ -39,6 +40,7 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
       require_locked(one.study.base, point.config, registry);
     check_columns(one.study, one.points);
     check_result_columns(one.study, possible_columns(one.study, one.points));
+    check_comparisons(one.study, one.points);
     for (const StudySweep& sweep : one.study.sweeps) sweeps.push_back(sweep.label);
     all.push_back(std::move(one));
   }

@@ -1,10 +1,15 @@
 // study_compare.cpp: see study_compare.hpp.
 #include "host/study_compare.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 
 #include "host/study_summary.hpp"
 #include "host/study_table.hpp"
+#include "host/text.hpp"
+#include "host/toml_source.hpp"
 
 namespace winnow {
 namespace {
@@ -85,7 +90,48 @@ class Comparing {
   std::optional<std::size_t> of_;
 };
 
+// The values of the column that is compared, in the rows that `where` keeps. What of it is measured
+// is not known beforehand.
+std::vector<std::string> compared_values(const Table& points, std::size_t column, RowFilter where) {
+  std::erase_if(where,
+                [&](const auto& condition) { return !find_column(points, condition.first); });
+  std::vector<std::string> values;
+  for (std::size_t row = 0; row < points.rows.size(); ++row) {
+    const std::string value = cell_text(points.rows[row][column]);
+    const bool known = std::ranges::count(values, value) > 0;
+    if (!known && !value.empty() && row_matches(points, row, where)) values.push_back(value);
+  }
+  return values;
+}
+
+void check_one(const StudyComparison& comparison, const Table& points, Diagnostics& diagnostics) {
+  const auto column = find_column(points, comparison.of);
+  if (!column) return;  // check_result_columns has refused it
+  const auto values = compared_values(points, *column, comparison.where);
+  const std::string where = comparison.where.empty() ? "" : " that 'where' keeps";
+  if (std::ranges::count(values, comparison.against) == 0) {
+    const std::string near = did_you_mean(comparison.against, values);
+    diagnostics.add(
+        where_of(*comparison.table->get("against")),
+        fmt::format("no point{} has '{}' for '{}'", where, comparison.against, comparison.of),
+        near.empty() ? "there are " + list_of(values) : near);
+  } else if (values.size() == 1) {
+    diagnostics.add(where_of(*comparison.table->get("against")),
+                    fmt::format("every point{} has '{}' for '{}', so there is nothing to compare",
+                                where, comparison.against, comparison.of));
+  }
+}
+
 }  // namespace
+
+void check_comparisons(const Study& study, const std::vector<StudyPoint>& points) {
+  Diagnostics diagnostics;
+  diagnostics.add_source(study.file, study.text);
+  const Table table = point_table(study, points);
+  for (const StudyComparison& comparison : study.comparisons)
+    check_one(comparison, table, diagnostics);
+  diagnostics.throw_if_any();
+}
 
 Table differences(const Table& table, const std::vector<StudyComparison>& comparisons) {
   Table result;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "host/study_config.hpp"
+#include "host/study_points.hpp"
 #include "host/table.hpp"
 
 namespace winnow {
@@ -15,5 +16,10 @@ namespace winnow {
 // "difference_high", its 95 % interval (Student's t over the seeds; empty for a single one). A row
 // per metric. Points without a partner have none.
 Table differences(const Table& table, const std::vector<StudyComparison>& comparisons);
+
+// Refuses a comparison that could have no rows: no point that its 'where' keeps has the value
+// `against`, or all of them have it. Throws Error(Exit::kUsage) with all, each with the nearest
+// value. For points whose columns were checked (study_results.hpp).
+void check_comparisons(const Study& study, const std::vector<StudyPoint>& points);
 
 }  // namespace winnow

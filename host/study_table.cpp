@@ -129,6 +129,20 @@ std::vector<std::string> point_columns(const std::vector<StudyPoint>& points) {
   return columns;
 }
 
+// Up to the seed. `axes`: those of all points.
+Fields key_fields(const Study& study, const StudyPoint& point,
+                  const std::vector<std::string>& axes) {
+  Fields row = {{"study", study.name}, {"sweep", point.sweep}};
+  for (const std::string& axis : axes) {
+    Cell cell;
+    for (const auto& [name, value] : point.columns)
+      if (name == axis) cell = value;
+    row.emplace_back(axis, cell);
+  }
+  row.emplace_back("seed", static_cast<std::int64_t>(point.seed));
+  return row;
+}
+
 // Those behind "run".
 std::vector<std::string> measured_columns(const Study& study,
                                           const std::vector<StudyPoint>& points) {
@@ -210,14 +224,7 @@ Table study_table(const Study& study, const std::vector<StudyPoint>& points, con
     if (point.is_pool) continue;
     const auto record = record_of(point);
     if (!record) continue;
-    Fields row = {{"study", study.name}, {"sweep", point.sweep}};
-    for (const std::string& axis : axes) {
-      Cell cell;
-      for (const auto& [name, value] : point.columns)
-        if (name == axis) cell = value;
-      row.emplace_back(axis, cell);
-    }
-    row.emplace_back("seed", static_cast<std::int64_t>(point.seed));
+    Fields row = key_fields(study, point, axes);
     row.emplace_back("run", "runs/" + point.folder);
     const auto append = [&](const Fields& more) {
       row.insert(row.end(), more.begin(), more.end());
@@ -227,6 +234,14 @@ Table study_table(const Study& study, const std::vector<StudyPoint>& points, con
     append(verifier_fields(record->summary, {.seed = 0, .resamples = study.metrics.resamples}));
     table.add(row);
   }
+  return table.take();
+}
+
+Table point_table(const Study& study, const std::vector<StudyPoint>& points) {
+  const std::vector<std::string> axes = point_columns(points);
+  TableBuilder table;
+  for (const StudyPoint& point : points)
+    if (!point.is_pool) table.add(key_fields(study, point, axes));
   return table.take();
 }
 

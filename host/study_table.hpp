@@ -37,6 +37,9 @@ std::size_t end_of_point(const Table& table, std::size_t first);
 // when only capitals tell them apart, as SQLite does not. Throws Error(Exit::kUsage) with all.
 void check_columns(const Study& study, const std::vector<StudyPoint>& points);
 
+// What study_table says of which point a row belongs to, with the seed, for all points but pools.
+Table point_table(const Study& study, const std::vector<StudyPoint>& points);
+
 // Every column that study_table could give for these points, for checks beforehand.
 std::vector<std::string> possible_columns(const Study& study,
                                           const std::vector<StudyPoint>& points);

@@ -131,6 +131,15 @@ class Studies(CliTest):
                 self.assertFalse((self.folder / "studies").exists())
         self.refused(2, "study", "nothing.toml", says=["nothing.toml"])
 
+    def test_a_comparison_against_what_is_not_there_is_refused_before_anything_is_made(self):
+        self.write("study.toml", STUDY + COMPARE.replace("against = 1", "against = 3"))
+        for words in ([], ["--plan"], ["--table"]):
+            self.refused(2, "study", "study.toml", *words, says=["no point has '3' for 'search.candidates'", "there are '1', '2' or '4'"])
+        self.write("study.toml", STUDY + COMPARE.replace("against = 1", "against = 4"))
+        self.done("study", "study.toml", "--plan")
+        self.refused(2, "study", "study.toml", "--quick", "--plan", says=["no point has '4'", "there are '1' or '2'"])
+        self.assertFalse((self.folder / "studies").exists())
+
     def test_a_point_that_fails_does_not_stop_the_others(self):
         self.write("study.toml", STUDY.replace("axes =", 'axes = [{ key = "tasks.classes", values = [{ label = "bad", value = [99] }, '
                                                '{ label = "good", value = [1] }] }] #'))

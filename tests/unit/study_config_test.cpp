@@ -6,6 +6,7 @@
 #include <fstream>
 #include <set>
 
+#include "host/study_compare.hpp"
 #include "host/study_points.hpp"
 #include "host/study_results.hpp"
 #include "host/study_table.hpp"
@@ -56,6 +57,7 @@ struct StudyFile {
       const auto points = study_points(study, toy_plugins());
       check_columns(study, points);
       check_result_columns(study, possible_columns(study, points));
+      check_comparisons(study, points);
     } catch (const Error& error) {
       std::string text = error.what();
       const std::string folder = toy.folder.path().string() + "/";
@@ -231,6 +233,30 @@ TEST_CASE("a comparison over a column that is not there is shown with the neares
         std::string::npos);
   CHECK(study("against = \"short\"\n", "").mistake().find("a comparison without 'against'") !=
         std::string::npos);
+}
+
+TEST_CASE("a comparison against what no point has is refused with the nearest value", "[study]") {
+  const auto mistake = [](const std::string& compare) {
+    return StudyFile(edited("[quick]",
+                            "[[compare]]\nmetrics = [\"brightness_mean\"]\n" + compare + "[quick]"))
+        .mistake();
+  };
+  CHECK_THAT(mistake("of = \"solver\"\nagainst = \"shrt\"\n"),
+             Catch::Contains("no point has 'shrt' for 'solver'") &&
+                 Catch::Contains("against = \"shrt\"") && Catch::Contains("did you mean 'short'?"));
+  CHECK_THAT(mistake("of = \"search.candidates\"\nagainst = 3\n"),
+             Catch::Contains("no point has '3' for 'search.candidates'") &&
+                 Catch::Contains("there are '1', '2' or '4'"));
+  CHECK(mistake("of = \"search.candidates\"\nagainst = 4\n").empty());
+  CHECK(mistake("of = \"search.candidates\"\nagainst = 4\n"
+                "where = { solver = \"long\", failed_tasks = 0 }\n")
+            .empty());
+  CHECK_THAT(mistake("of = \"search.candidates\"\nagainst = 4\n"
+                     "where = { \"search.candidates\" = [1, 2] }\n"),
+             Catch::Contains("no point that 'where' keeps has '4'") &&
+                 Catch::Contains("there are '1' or '2'"));
+  CHECK_THAT(mistake("of = \"solver\"\nagainst = \"long\"\nwhere = { solver = \"long\" }\n"),
+             Catch::Contains("nothing to compare"));
 }
 
 TEST_CASE("a mistake in a setting is shown in the study, with the point it is in", "[study]") {
