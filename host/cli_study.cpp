@@ -8,6 +8,7 @@
 #include "host/figures.hpp"
 #include "host/plugin_lock.hpp"
 #include "host/study_compare.hpp"
+#include "host/study_metrics.hpp"
 #include "host/study_plan.hpp"
 #include "host/study_results.hpp"
 #include "host/study_run.hpp"
@@ -40,7 +41,8 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
       require_locked(one.study.base, point.config, registry);
     check_columns(one.study, one.points);
     check_result_columns(one.study, possible_columns(one.study, one.points));
-    check_comparisons(one.study, one.points);
+    // --quick leaves out points, and with them what others are compared with.
+    if (!line.quick) check_comparisons(one.study, one.points);
     for (const StudySweep& sweep : one.study.sweeps) sweeps.push_back(sweep.label);
     all.push_back(std::move(one));
   }
@@ -50,6 +52,13 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
                                           near.empty() ? "there are " + list_of(sweeps) : near));
   }
   return all;
+}
+
+// A reference of another network would be found out only when the first run is finished.
+void check_metrics(const Study& study, const Registry& registry, const fs::path& out) try {
+  if (!study.metrics.use.id.empty()) StudyMetricsReader(study.metrics, registry, out).check();
+} catch (const Error& error) {
+  throw Error(error.exit(), fmt::format("{}, [metrics]: {}", study.file, error.what()));
 }
 
 Answer plan_answer(const std::vector<Loaded>& all, const std::string& only,
@@ -131,8 +140,9 @@ class StudyVerb {
     const auto count = [](std::size_t n) { return grouped(static_cast<double>(n)); };
     std::string runs =
         fmt::format("{} made, {} were finished", count(outcome.made), count(outcome.were_finished));
-    if (outcome.exit != Exit::kCheckpointed)
-      runs += fmt::format(", {} in the table", count(files.rows));
+    runs += outcome.exit == Exit::kCheckpointed
+                ? "; no table yet (--table makes one)"
+                : fmt::format(", {} in the table", count(files.rows));
     std::vector<std::vector<std::string>> rows = {{"  runs", runs}};
     if (!outcome.failed.empty()) rows.push_back({"  failed", count(outcome.failed.size())});
     for (const fs::path& file : files.tables) rows.push_back({"  table", file.string()});
@@ -166,6 +176,7 @@ Answer study_verb(const CommandLine& line, const StopSignals& signals, ProgressP
   const fs::path out = fs::absolute(line.out.empty() ? fs::path("studies") : line.out);
   const std::vector<Loaded> all = load_all(line, registry);
   if (line.plan) return plan_answer(all, line.only, registry, out);
+  for (const Loaded& one : all) check_metrics(one.study, registry, out);
   Answer answer;
   answer.json = {{"exit", 0}, {"out", out.string()}, {"studies", ordered_json::array()}};
   Watcher watcher(signals, progress);

@@ -1,10 +1,11 @@
 // study_compare.cpp: see study_compare.hpp.
 #include "host/study_compare.hpp"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "host/study_summary.hpp"
 #include "host/study_table.hpp"
@@ -23,10 +24,10 @@ class Comparing {
         of_(find_column(table, comparison.of)) {}
 
   void add_to(Table& result) const {
-    if (!of_ || *of_ >= keys_) return;
+    if (comparison_.point.empty() && (!of_ || *of_ >= keys_)) return;
     for (std::size_t first = 0; first < table_.rows.size();) {
       const std::size_t last = end_of_point(table_, first);
-      if (wanted(first) && text(first, *of_) != comparison_.against) compare(first, last, result);
+      if (wanted(first) && !is_against(first)) compare(first, last, result);
       first = last;
     }
   }
@@ -37,9 +38,16 @@ class Comparing {
   }
   bool wanted(std::size_t row) const { return row_matches(table_, row, comparison_.where); }
 
-  // Alike but in what is compared, of the same seed.
+  bool is_against(std::size_t row) const {
+    if (!comparison_.point.empty()) return row_matches(table_, row, comparison_.point);
+    return text(row, *of_) == comparison_.against;
+  }
+
+  // Of the same seed, and alike but in what is compared.
   bool partners(std::size_t row, std::size_t other) const {
-    if (text(other, *of_) != comparison_.against || !wanted(other)) return false;
+    if (!is_against(other)) return false;
+    if (!comparison_.point.empty()) return table_.rows[row][keys_] == table_.rows[other][keys_];
+    if (!wanted(other)) return false;
     for (std::size_t c = 0; c <= keys_; ++c) {
       const std::string& name = table_.columns[c];
       if (c == *of_ || name == "study" || name == "sweep") continue;
@@ -78,10 +86,22 @@ class Comparing {
           result.rows.emplace_back(table_.rows[first].begin() + 1,
                                    table_.rows[first].begin() + static_cast<std::ptrdiff_t>(keys_));
       row.insert(row.end(),
-                 {Cell(comparison_.of), Cell(comparison_.against),
+                 {Cell(of_text()), Cell(against_text()),
                   Cell(static_cast<std::int64_t>(differences.size())), Cell(metric),
                   number_cell(mean.mean), number_cell(mean.low), number_cell(mean.high)});
     }
+  }
+
+  std::string of_text() const {
+    std::vector<std::string> columns;
+    for (const auto& [column, values] : comparison_.point) columns.push_back(column);
+    return columns.empty() ? comparison_.of : fmt::format("{}", fmt::join(columns, ", "));
+  }
+  std::string against_text() const {
+    std::vector<std::string> texts;
+    for (const auto& [column, values] : comparison_.point)
+      texts.push_back(fmt::format("{}", fmt::join(values, " or ")));
+    return texts.empty() ? comparison_.against : fmt::format("{}", fmt::join(texts, ", "));
   }
 
   const Table& table_;
@@ -104,7 +124,29 @@ std::vector<std::string> compared_values(const Table& points, std::size_t column
   return values;
 }
 
+// A point stands once for each seed.
+std::size_t points_like(const Table& points, const RowFilter& filter) {
+  const auto keys = static_cast<std::ptrdiff_t>(key_columns(points));
+  std::set<std::vector<Cell>> found;
+  for (std::size_t row = 0; row < points.rows.size(); ++row)
+    if (row_matches(points, row, filter))
+      found.emplace(points.rows[row].begin(), points.rows[row].begin() + keys);
+  return found.size();
+}
+
+void check_point(const StudyComparison& comparison, const Table& points, Diagnostics& diagnostics) {
+  const std::size_t n = points_like(points, comparison.point);
+  if (n == 1) return;
+  const std::size_t keys = key_columns(points);
+  const std::vector<std::string> columns(
+      points.columns.begin() + 1, points.columns.begin() + static_cast<std::ptrdiff_t>(keys));
+  diagnostics.add(where_of(*comparison.table->get("against")),
+                  fmt::format("{} points are meant by 'against', expected one", n),
+                  "columns that tell points apart: " + list_of(columns));
+}
+
 void check_one(const StudyComparison& comparison, const Table& points, Diagnostics& diagnostics) {
+  if (!comparison.point.empty()) return check_point(comparison, points, diagnostics);
   const auto column = find_column(points, comparison.of);
   if (!column) return;  // check_result_columns has refused it
   const auto values = compared_values(points, *column, comparison.where);

@@ -329,7 +329,7 @@ class StudyReader {
     figure.x_scale = scale("x_scale");
     figure.y_scale = scale("y_scale");
     figure.series = section.value<std::vector<std::string>>("series");
-    figure.where = read_where(section);
+    figure.where = read_filter(section, "where");
     read_lines(section, figure);
     study_.figures.push_back(std::move(figure));
   }
@@ -342,22 +342,29 @@ class StudyReader {
     const toml::node* against = section.node("against");
     if (const auto cell = against ? cell_of(*against) : std::nullopt)
       comparison.against = cell_text(*cell);
+    else if (against && against->is_table() && !against->as_table()->empty())
+      comparison.point = read_filter(section, "against");
     else if (against)
-      section.complain(
-          "against", fmt::format("'against' is {}, expected text or a number", describe(*against)));
+      section.complain("against", fmt::format("'against' is {}, expected text, a number, or a "
+                                              "table of what tells one point",
+                                              describe(*against)));
     else
       diagnostics_.add(where_of(table), "a comparison without 'against'");
+    if (comparison.point.empty() == comparison.of.empty())
+      diagnostics_.add(where_of(table), comparison.of.empty()
+                                            ? "a comparison without 'of'"
+                                            : "'of' beside an 'against' that tells one point");
     comparison.metrics = section.value<std::vector<std::string>>("metrics");
-    comparison.where = read_where(section);
+    comparison.where = read_filter(section, "where");
     study_.comparisons.push_back(std::move(comparison));
   }
 
-  RowFilter read_where(const SectionReader& section) {
+  RowFilter read_filter(const SectionReader& section, const char* name) {
     RowFilter filter;
-    const toml::node* node = section.node("where");
+    const toml::node* node = section.node(name);
     if (!node) return filter;
     if (!node->is_table()) {
-      section.complain("where", fmt::format("'where' is {}, expected a table", describe(*node)));
+      section.complain(name, fmt::format("'{}' is {}, expected a table", name, describe(*node)));
       return filter;
     }
     for (const auto& [key, value] : *node->as_table()) {

@@ -60,11 +60,13 @@ struct StudyFigure {
   const toml::table* table = nullptr;                 // for places
 };
 
-// Differences between rows that are alike but in one column, paired by seed.
+// Differences between rows that are alike but in one column, or to the rows of one point, paired
+// by seed.
 struct StudyComparison {
   std::string of, against;           // a column; the value that the others are compared with
   std::vector<std::string> metrics;  // columns of numbers
   RowFilter where;                   // rows that are compared
+  RowFilter point;                   // instead of `of` and `against`: what tells one point
   const toml::table* table = nullptr;
 };
 

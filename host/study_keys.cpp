@@ -73,8 +73,10 @@ ConfigSection figure_section() {
 ConfigSection compare_section() {
   ConfigSection section{
       "compare", "Differences to one setting, paired by seed.", true, false, false, {}};
-  section.keys = {needed(key("of", WN_OPT_STR, "The column that tells the compared rows apart.")),
-                  table("against", "Its value that the others are compared with."),
+  section.keys = {key("of", WN_OPT_STR, "The column that tells the compared rows apart."),
+                  table("against",
+                        "Its value that the others are compared with; or without `of` column = "
+                        "value, as many as tell one point that all others are compared with."),
                   needed(key("metrics", WN_OPT_STR_LIST, "Columns of numbers.")),
                   table("where", "column = value or list of values: rows that are compared.")};
   return section;

@@ -70,9 +70,18 @@ Fields StudyMetricsReader::operator()(const fs::path& run) {
   return fields;
 }
 
-Fields StudyMetricsReader::compute(const fs::path& run) {
+FeatureNetwork& StudyMetricsReader::network() {
   if (!network_) network_ = std::make_unique<FeatureNetwork>(registry_, metrics_.use);
-  const FeatureSet set = network_->features(ImageSet(run));
+  return *network_;
+}
+
+void StudyMetricsReader::check() {
+  if (reference_)
+    require_same_network(*reference_, network().info().network, network().info().n_features);
+}
+
+Fields StudyMetricsReader::compute(const fs::path& run) {
+  const FeatureSet set = network().features(ImageSet(run));
   const SetMetrics all =
       set_metrics(set, reference_ ? &*reference_ : nullptr,
                   {.seed = 0, .resamples = metrics_.resamples, .k = metrics_.neighbours});

@@ -21,11 +21,16 @@ class StudyMetricsReader {
                      std::filesystem::path out);
   StudyMetricsReader(const StudyMetricsReader&) = delete;
 
+  // Throws Error(Exit::kUsage) when the reference was made by another network, and what
+  // FeatureNetwork throws.
+  void check();
+
   // "inception_score", "inception_score_low", ... of a finished run. Throws what FeatureNetwork and
   // set_metrics throw.
   Fields operator()(const std::filesystem::path& run);
 
  private:
+  FeatureNetwork& network();
   Fields compute(const std::filesystem::path& run);
 
   const StudyMetrics& metrics_;

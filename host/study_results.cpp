@@ -72,11 +72,17 @@ void check_result_columns(const Study& study, const std::vector<std::string>& co
   }
   const auto measured = std::find(columns.begin(), columns.end(), "tasks");  // and all behind it
   for (const StudyComparison& comparison : study.comparisons) {
-    check(comparison.of, comparison.table->get("of"));
-    if (std::find(measured, columns.end(), comparison.of) != columns.end())
-      diagnostics.add(where_of(*comparison.table->get("of")),
-                      fmt::format("'{}' is measured, expected a column that says what was set: {}",
-                                  comparison.of, list_of({columns.begin(), measured})));
+    const auto check_set = [&](const std::string& column, const toml::node* node) {
+      check(column, node);
+      if (std::find(measured, columns.end(), column) != columns.end())
+        diagnostics.add(
+            where_of(*node),
+            fmt::format("'{}' is measured, expected a column that says what was set: {}", column,
+                        list_of({columns.begin(), measured})));
+    };
+    if (comparison.point.empty()) check_set(comparison.of, comparison.table->get("of"));
+    for (const auto& [column, values] : comparison.point)
+      check_set(column, comparison.table->get("against"));
     for (const std::string& metric : comparison.metrics)
       check(metric, comparison.table->get("metrics"));
     for (const auto& [column, values] : comparison.where)

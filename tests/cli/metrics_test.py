@@ -147,6 +147,13 @@ class Metrics(CliTest):
         for file in ("cut", "toy.toml", "nothing"):
             self.refused(2, "metrics", ours, *FEATURES, "--reference", file, says=[file])
 
+    def test_a_study_refuses_foreign_statistics_before_its_first_run(self):
+        self.statistics("s", range(40, 60))
+        self.write("study.toml", '[study]\nname = "tiny"\nbase = "toy.toml"\nseeds = [1]\n[metrics]\nplugin = "winnow.toy.features"\n'
+                   'network = "other"\nreference = "s"\n[[sweep]]\nlabel = "N"\naxes = [{ key = "search.candidates", values = [1] }]\n')
+        self.refused(2, "study", "study.toml", says=["study.toml", "[metrics]", "network toy", "by other"])
+        self.assertFalse((self.folder / "studies" / "runs").exists())
+
     def test_plugins_without_features_and_wrong_options(self):
         ours = self.folder_of("ours", range(20))
         self.refused(3, "metrics", ours, "--features", "winnow.brightness", says=["winnow.brightness has no features", "'winnow.toy.features'"])

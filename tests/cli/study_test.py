@@ -137,7 +137,15 @@ class Studies(CliTest):
             self.refused(2, "study", "study.toml", *words, says=["no point has '3' for 'search.candidates'", "there are '1', '2' or '4'"])
         self.write("study.toml", STUDY + COMPARE.replace("against = 1", "against = 4"))
         self.done("study", "study.toml", "--plan")
-        self.refused(2, "study", "study.toml", "--quick", "--plan", says=["no point has '4'", "there are '1' or '2'"])
+        self.done("study", "study.toml", "--quick", "--plan")  # which leaves out 4
+        self.write("study.toml", STUDY + COMPARE.replace('of = "search.candidates"\nagainst = 1', 'against = { sweep = "best of N" }'))
+        self.refused(2, "study", "study.toml", "--plan", says=["study.toml", "3 points are meant by 'against', expected one", "'search.candidates'"])
+        self.write("study.toml", STUDY + COMPARE.replace("against = 1", "against = { tasks = 2 }").replace('of = "search.candidates"\n', ""))
+        self.refused(2, "study", "study.toml", "--plan", says=["'tasks' is measured"])
+        self.write("study.toml", STUDY + COMPARE.replace("against = 1", "against = { sweep = 1 }"))
+        self.refused(2, "study", "study.toml", "--plan", says=["'of' beside an 'against' that tells one point"])
+        self.write("study.toml", STUDY + COMPARE.replace('of = "search.candidates"', ""))
+        self.refused(2, "study", "study.toml", "--plan", says=["a comparison without 'of'"])
         self.assertFalse((self.folder / "studies").exists())
 
     def test_a_point_that_fails_does_not_stop_the_others(self):

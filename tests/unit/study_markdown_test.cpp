@@ -50,7 +50,7 @@ TEST_CASE("settings are compared seed by seed, with what is alike but for one co
   for (const int seed : {1, 2, 3})
     table.rows.push_back(row("b", "zero | order", 100, seed, 10.0 * seed + 1 + 0.1 * seed));
   table.rows.push_back(row("b", "zero | order", 200, 1, 50.0));  // nothing to compare with
-  const StudyComparison comparison{"search", "random", {"score"}, {}, nullptr};
+  const StudyComparison comparison{"search", "random", {"score"}, {}, {}, nullptr};
   const Table result = differences(table, {comparison});
   REQUIRE(result.rows.size() == 1);
   const auto at = [&](const char* column) { return result.rows[0][*find_column(result, column)]; };
@@ -68,4 +68,33 @@ TEST_CASE("settings are compared seed by seed, with what is alike but for one co
   StudyComparison only = comparison;
   only.where = {{"budget.nfe", {"200"}}};
   CHECK(differences(table, {only}).rows.empty());
+}
+
+TEST_CASE("every point can be compared with one, whatever else tells them apart", "[study]") {
+  Table table;
+  table.columns = {"study", "sweep", "model", "budget.nfe", "seed", "score"};
+  const auto add = [&](const char* model, int nfe, int seed, double score) {
+    table.rows.push_back({std::string("s"), std::string("a"), std::string(model), std::int64_t{nfe},
+                          std::int64_t{seed}, score});
+  };
+  for (const int seed : {1, 2}) add("S", 50, seed, 5.0 * seed + 1);
+  for (const int seed : {1, 2}) add("S", 100, seed, 5.0 * seed + 2);
+  for (const int seed : {1, 2}) add("L", 25, seed, 5.0 * seed);
+  StudyComparison comparison{"",     "", {"score"}, {}, {{"model", {"L"}}, {"budget.nfe", {"25"}}},
+                             nullptr};
+  const auto shown = [&] {
+    std::vector<std::string> lines;
+    const Table result = differences(table, {comparison});
+    for (const auto& row : result.rows) {
+      std::string line;
+      for (const char* column : {"model", "budget.nfe", "of", "against", "seeds", "difference"})
+        line += cell_text(row[*find_column(result, column)]) + ";";
+      lines.push_back(line);
+    }
+    return lines;
+  };
+  CHECK(shown() == std::vector<std::string>{"S;50;model, budget.nfe;L, 25;2;1;",
+                                            "S;100;model, budget.nfe;L, 25;2;2;"});
+  comparison.where = {{"budget.nfe", {"100"}}};  // which the one point need not fit
+  CHECK(shown() == std::vector<std::string>{"S;100;model, budget.nfe;L, 25;2;2;"});
 }
