@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "host/guard_call.hpp"
+#include "host/option_views.hpp"
 #include "host/text.hpp"
 
 namespace winnow {
@@ -16,40 +17,6 @@ constexpr std::uint32_t kMaxSteps = 100'000;
 constexpr std::uint64_t kMaxElements = 1ull << 32;  // of one item
 
 bool is_cost(double number) { return number >= 0 && std::isfinite(number); }
-
-struct Kept {  // wn_option points into it
-  std::vector<wn_str> strings;
-  std::vector<std::int64_t> integers;
-};
-
-wn_str view_of(const std::string& text) { return {text.c_str(), text.size()}; }
-
-wn_option option_of(const OptionValue& value, Kept& kept) {
-  wn_option option{};
-  option.struct_size = WN_SIZE(wn_option, list_len);
-  option.type = value.type;
-  option.key = view_of(value.key);
-  std::visit(
-      [&](const auto& data) {
-        using T = std::decay_t<decltype(data)>;
-        if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t>) {
-          option.i = data;
-        } else if constexpr (std::is_same_v<T, double>) {
-          option.f = data;
-        } else if constexpr (std::is_same_v<T, std::string>) {
-          option.s = view_of(data);
-        } else {
-          option.list = data.data();
-          option.list_len = data.size();
-          if constexpr (std::is_same_v<T, std::vector<std::string>>) {
-            for (const std::string& text : data) kept.strings.push_back(view_of(text));
-            option.list = kept.strings.data();
-          }
-        }
-      },
-      value.data);
-  return option;
-}
 
 // Of the files that options name and that are not there: what lies beside them under a like name.
 std::string names_near(const PluginUse& use) {
@@ -84,14 +51,9 @@ PluginInstance::PluginInstance(std::shared_ptr<PluginCode> code, const PluginUse
       version_(version),
       services_(services),
       host_(services, use.id, code_->minor()) {
-  std::vector<Kept> kept(use.options.size());
-  std::vector<wn_option> options;
-  for (std::size_t i = 0; i < use.options.size(); ++i)
-    options.push_back(option_of(use.options[i], kept[i]));
-  std::vector<const wn_option*> pointers;
-  for (const wn_option& option : options) pointers.push_back(&option);
+  const OptionViews options(use.options);
   CallContext context(services_);
-  const wn_status status = code_->create(&host_.table, pointers, context.table(), &instance_);
+  const wn_status status = code_->create(&host_.table, options.all(), context.table(), &instance_);
   if (status != WN_OK) {
     throw_if_stopped(services_, status);
     throw Error(Exit::kPlugin,

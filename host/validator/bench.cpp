@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "host/option_views.hpp"
 #include "host/text.hpp"
-#include "host/validator/option_views.hpp"
 #include "host/validator/sampler_bench.hpp"
 #include "host/validator/search_bench.hpp"
 #include "host/validator/verifier_bench.hpp"
@@ -53,10 +53,41 @@ void Bench::note(Outcome outcome, const std::string& text) {
   verdict_.text += (verdict_.text.empty() ? "" : "; ") + text;
 }
 
+// Before the texts go to the host's own sink, which mends them.
 Call::Call(Bench& bench, HostServices& services, const char* function)
-    : bench_(bench), function_(function), context_(services) {}
+    : bench_(bench), function_(function), context_(services), table_(*context_.table()) {
+  errors_ = {
+      .struct_size = WN_SIZE(wn_errors, set_item),
+      .reserved0 = 0,
+      .ctx = this,
+      .set =
+          [](void* ctx, wn_status code, const char* text, std::uint64_t size) {
+            auto& call = *static_cast<Call*>(ctx);
+            call.look_at(text, size);
+            const wn_errors& to = *call.context_.table()->errors;
+            to.set(to.ctx, code, text, size);
+          },
+      .set_item =
+          [](void* ctx, std::uint64_t item, wn_status code, const char* text, std::uint64_t size) {
+            auto& call = *static_cast<Call*>(ctx);
+            call.look_at(text, size);
+            const wn_errors& to = *call.context_.table()->errors;
+            to.set_item(to.ctx, item, code, text, size);
+          }};
+  table_.errors = &errors_;
+}
+
+void Call::look_at(const char* text, std::uint64_t size) {
+  constexpr std::uint64_t kLongest = 1 << 20;
+  const std::scoped_lock lock(mutex_);
+  if (size > kLongest)
+    bad_text_ = fmt::format("a text of {} bytes, expected a sentence or two", size);
+  else if (text && first_bad_utf8({text, size}) != std::string::npos)
+    bad_text_ = fmt::format("a text that is no UTF-8: {}", printable({text, size}));
+}
 
 void Call::check(wn_status status, const std::string& text, const std::string& where) {
+  if (!bad_text_.empty()) fail("{}{} gave {}", function_, where, bad_text_);
   if (std::ranges::count(kKnown, status) == 0)
     fail("{}{} answered status {}, which is none of winnow.h", function_, where, status);
   if (status != WN_OK && text.empty())
@@ -92,8 +123,8 @@ Instance::Instance(Bench& bench, const std::vector<OptionValue>& options, Failur
       host_(services_, bench.manifest().id, bench.library().library().minor) {
   const OptionViews views(options);
   Call call(bench, services_, "create");
-  const wn_status status =
-      plugin_.create(&host_.table, views.data(), views.size(), call.table(), &instance_);
+  const wn_status status = plugin_.create(&host_.table, views.all().data(), views.all().size(),
+                                          call.table(), &instance_);
   if (status != WN_OK) instance_ = nullptr;
   if (call.over(status) == WN_OK && !instance_) fail("create returned OK but no instance");
   why_not_ = printable(call.text());
@@ -104,6 +135,26 @@ void Instance::destroy() {
   if (!instance_) return;
   bench_.stage("destroying an instance");
   plugin_.destroy(std::exchange(instance_, nullptr));
+}
+
+bool must_repeat(const Bench& bench) {
+  return bench.manifest().kind == PluginKind::kSearch ||
+         bench.manifest().claims_true("deterministic");
+}
+
+void expect_claims(const Bench& bench, std::uint32_t flags) {
+  const struct {
+    const char* claim;
+    std::uint32_t flag;
+  } pairs[] = {{"deterministic", WN_F_DETERMINISTIC},
+               {"batch_invariant", WN_F_BATCH_INVARIANT},
+               {"reentrant", WN_F_REENTRANT}};
+  for (const auto& [claim, flag] : pairs) {
+    const bool stated = bench.manifest().claims.contains(claim);
+    const bool claimed = bench.manifest().claims_true(claim), has = (flags & flag) != 0;
+    if (stated && claimed != has)
+      fail("the manifest claims {} = {}, info says {}", claim, claimed, has);
+  }
 }
 
 std::string use(Instance& instance) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 
@@ -65,11 +66,12 @@ class Bench {
 // Thrown by Call when it is over and should_stop had asked for that.
 struct Cancelled {};
 
-// One call: its context, and afterwards the look at its status.
+// One call: its context, and afterwards the look at its status and its texts.
 class Call {
  public:
   Call(Bench& bench, HostServices& services, const char* function);
-  const wn_call* table() const { return context_.table(); }
+  Call(const Call&) = delete;
+  const wn_call* table() const { return &table_; }
   // `status` of the call; ends the test when it is no status, or a failure without a text.
   wn_status over(wn_status status);
   // The same for an item.
@@ -81,9 +83,14 @@ class Call {
 
  private:
   void check(wn_status status, const std::string& text, const std::string& where);
+  void look_at(const char* text, std::uint64_t size);  // from any thread
   Bench& bench_;
   const char* function_;
   CallContext context_;
+  wn_errors errors_;
+  wn_call table_;
+  std::mutex mutex_;
+  std::string bad_text_;
 };
 
 // A made instance; destroyed at the end unless that was done before.
@@ -125,6 +132,13 @@ class Instance {
 // A small use of an instance that says all about it: scores of pictures, the candidates of a
 // search, samples; as bytes. Ends the test when a call fails.
 std::string use(Instance& instance);
+
+// Must it give the same answers again? Searches must, or runs could not be continued; the others
+// say so.
+bool must_repeat(const Bench& bench);
+
+// Ends the test unless the flags of info are what the manifest claims.
+void expect_claims(const Bench& bench, std::uint32_t flags);
 
 // A verifier_1 etc. has growable structs that a plugin fills in: `fill` is called with one of
 // `size` bytes by its struct_size, and must leave the size and all behind it as they are.

@@ -2,6 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "winnow/winnow.h"
 
 namespace winnow::validator {
 
@@ -25,5 +30,21 @@ class GuardedMemory {
   std::size_t mapped_bytes_, bytes_;
   unsigned char* data_;
 };
+
+inline constexpr std::size_t kTensorAlignment = 64;  // winnow.h
+
+// A copy of the values.
+template <class T>
+GuardedMemory lent(const std::vector<T>& values, std::size_t alignment = alignof(T)) {
+  GuardedMemory memory(values.size() * sizeof(T), alignment);
+  if (!values.empty()) std::memcpy(memory.data(), values.data(), values.size() * sizeof(T));
+  return memory;
+}
+
+// float32 of this shape; borrows both.
+inline wn_tensor tensor_over(void* data, std::vector<std::int64_t>& shape) {
+  return {data,    {1, 0}, static_cast<std::int32_t>(shape.size()), {2, 32, 1}, shape.data(),
+          nullptr, 0};
+}
 
 }  // namespace winnow::validator

@@ -25,10 +25,6 @@ namespace {
 
 constexpr std::size_t kStageBytes = 512, kMostOutput = 4096;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 [[noreturn]] void failed_call(const char* what) {
   throw std::system_error(errno, std::generic_category(), what);
 }
@@ -132,6 +128,10 @@ std::string packed(const Verdict& verdict) {
 }
 
 }  // namespace
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 Stage::Stage() {
   void* memory =

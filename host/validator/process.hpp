@@ -10,6 +10,9 @@
 
 namespace winnow::validator {
 
+// Seconds by a clock that only goes forward.
+double now();
+
 // What a test is about to do, kept where it can be read after a crash.
 class Stage {
  public:

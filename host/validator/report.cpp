@@ -39,6 +39,8 @@ std::vector<Group> groups() {
   return {{"The package's files (nothing is loaded)", file_tests()},
           {"The library", library_tests()},
           {"Instances of any kind", lifetime_tests()},
+          {"Options", option_tests()},
+          {"What is left in the process", process_tests()},
           {"Verifiers", verifier_tests()},
           {"Claims and optional interfaces of verifiers", verifier_claims()},
           {"Searches", search_tests()},

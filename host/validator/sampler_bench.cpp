@@ -21,18 +21,6 @@ std::vector<std::int64_t> shape_of(std::size_t n, const std::int64_t* item, std:
   return shape;
 }
 
-wn_tensor view(void* data, std::vector<std::int64_t>& shape) {
-  return {data,    {1, 0}, static_cast<std::int32_t>(shape.size()), {2, 32, 1}, shape.data(),
-          nullptr, 0};
-}
-
-template <class T>
-GuardedMemory lent(const std::vector<T>& values, std::size_t alignment = alignof(T)) {
-  GuardedMemory memory(values.size() * sizeof(T), alignment);
-  if (!values.empty()) std::memcpy(memory.data(), values.data(), values.size() * sizeof(T));
-  return memory;
-}
-
 template <class T>
 std::vector<T> picked(const std::vector<T>& all, const std::vector<std::size_t>& which,
                       std::size_t each = 1) {
@@ -147,8 +135,9 @@ void SamplerBench::call(const char* function, Items& items, bool latents_are_inp
     pointers.push_back(&conditions[i]);
     handles[i] = kFirstHandle + i;
   }
-  GuardedMemory latents = lent(items.latents, 64), carry = lent(items.carry, 64),
-                has_eval = lent(items.has_eval), from = lent(items.from), to = lent(items.to),
+  GuardedMemory latents = lent(items.latents, kTensorAlignment),
+                carry = lent(items.carry, kTensorAlignment), has_eval = lent(items.has_eval),
+                from = lent(items.from), to = lent(items.to),
                 stochasticity = lent(items.stochasticity), noise = lent(handles),
                 position = lent(items.position), status = lent(std::vector<wn_status>(n, WN_OK));
   if (read_only_inputs_)
@@ -158,8 +147,8 @@ void SamplerBench::call(const char* function, Items& items, bool latents_are_inp
   auto latent_shape = shape_of(n, info.latent_shape, info.latent_ndim);
   std::vector<std::int64_t> carry_shape = {static_cast<std::int64_t>(n),
                                            static_cast<std::int64_t>(carry_size_)};
-  wn_tensor latent_view = view(latents.data(), latent_shape),
-            carry_view = view(carry.data(), carry_shape);
+  wn_tensor latent_view = tensor_over(latents.data(), latent_shape),
+            carry_view = tensor_over(carry.data(), carry_shape);
   const wn_sampler_batch batch{.struct_size = WN_SIZE(wn_sampler_batch, position),
                                .profile = items.profile,
                                .n = n,
@@ -210,10 +199,10 @@ std::vector<float> SamplerBench::call_for(
     const std::function<wn_status(const wn_call*, const wn_sampler_batch*, wn_tensor*, wn_status*)>&
         body) {
   const std::size_t size = elements(shape);
-  GuardedMemory out(size * sizeof(float), 64);
+  GuardedMemory out(size * sizeof(float), kTensorAlignment);
   auto* numbers = static_cast<float*>(out.data());
   std::fill_n(numbers, size, std::numeric_limits<float>::quiet_NaN());
-  wn_tensor tensor = view(numbers, shape);
+  wn_tensor tensor = tensor_over(numbers, shape);
   call(function, items, latents_are_input,
        [&](auto* c, auto* batch, auto* status) { return body(c, batch, &tensor, status); });
   if (!out.surroundings_untouched()) fail("{} wrote beside its output", function);
@@ -268,10 +257,10 @@ void SamplerBench::renoise(Items& items) {
 std::vector<float> SamplerBench::vjp(Items& items, const std::vector<float>& d_samples) {
   const auto& table = instance_.table<wn_sampler_vjp_1>(WN_SAMPLER_VJP_1);
   const wn_sampler_info& one = info(items.profile);
-  GuardedMemory in = lent(d_samples, 64);
+  GuardedMemory in = lent(d_samples, kTensorAlignment);
   in.forbid_writing();
   auto shape = shape_of(items.size(), one.sample_shape, one.sample_ndim);
-  const wn_tensor given = view(in.data(), shape);
+  const wn_tensor given = tensor_over(in.data(), shape);
   return call_for("vjp", items, true, shape_of(items.size(), one.latent_shape, one.latent_ndim),
                   [&](auto* c, auto* batch, auto* d_latents, auto* status) {
                     return table.vjp(instance_.get(), c, batch, &given, d_latents, status);

@@ -22,16 +22,7 @@ std::size_t differing(std::span<const float> a, std::span<const float> b, double
 
 void claims_agree(Bench& bench) {
   Instance instance(bench);
-  const SamplerBench sampler(instance);
-  const struct {
-    const char* claim;
-    std::uint32_t flag;
-  } pairs[] = {{"deterministic", WN_F_DETERMINISTIC}, {"batch_invariant", WN_F_BATCH_INVARIANT}};
-  for (const auto& [claim, flag] : pairs)
-    if (bench.manifest().claims.contains(claim) &&
-        bench.manifest().claims_true(claim) != sampler.has(flag))
-      fail("the manifest claims {} = {}, info says {}", claim, bench.manifest().claims_true(claim),
-           sampler.has(flag));
+  expect_claims(bench, SamplerBench(instance).info().flags);
 }
 
 // Each item alone, and with others in any order.

@@ -19,8 +19,9 @@ const char* to_string(Outcome outcome) {
 
 std::vector<Test> all_tests() {
   std::vector<Test> all;
-  for (const Tests part : {file_tests(), library_tests(), lifetime_tests(), verifier_tests(),
-                           verifier_claims(), search_tests(), sampler_tests(), sampler_claims()})
+  for (const Tests part :
+       {file_tests(), library_tests(), lifetime_tests(), option_tests(), process_tests(),
+        verifier_tests(), verifier_claims(), search_tests(), sampler_tests(), sampler_claims()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

@@ -53,6 +53,8 @@ using Tests = std::span<const Test>;
 Tests file_tests();       // nothing is loaded
 Tests library_tests();    // loaded, no instance made
 Tests lifetime_tests();   // instances of any kind
+Tests option_tests();     // what create() is given
+Tests process_tests();    // what instances leave behind in the process
 Tests verifier_tests();   // scores
 Tests verifier_claims();  // what verifiers say of themselves, and their optional interfaces
 Tests search_tests();

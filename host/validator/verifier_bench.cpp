@@ -12,26 +12,13 @@
 namespace winnow::validator {
 namespace {
 
-constexpr std::size_t kAlignment = 64;  // of tensors; winnow.h
 constexpr std::size_t kMostItems = 128;
-
-wn_tensor view(void* data, std::vector<std::int64_t>& shape) {
-  return {data,    {1, 0}, static_cast<std::int32_t>(shape.size()), {2, 32, 1}, shape.data(),
-          nullptr, 0};
-}
-
-template <class T>
-GuardedMemory copied(const std::vector<T>& values, std::size_t alignment) {
-  GuardedMemory memory(values.size() * sizeof(T), alignment);
-  if (!values.empty()) std::memcpy(memory.data(), values.data(), values.size() * sizeof(T));
-  return memory;
-}
 
 GuardedMemory pointers_to(const GuardedMemory& conditions, std::size_t n) {
   std::vector<const wn_condition*> pointers(n);
   for (std::size_t i = 0; i < n; ++i)
     pointers[i] = static_cast<const wn_condition*>(conditions.data()) + i;
-  return copied(pointers, alignof(void*));
+  return lent(pointers);
 }
 
 }  // namespace
@@ -65,15 +52,15 @@ Pictures Pictures::chosen(const std::vector<std::size_t>& items) const {
 }
 
 LentPictures::LentPictures(const Pictures& pictures, bool with_previews)
-    : pixels_(copied(pictures.pixels, kAlignment)),
-      previews_(copied(pictures.previews, kAlignment)),
-      conditions_(copied(pictures.conditions, alignof(wn_condition))),
+    : pixels_(lent(pictures.pixels, kTensorAlignment)),
+      previews_(lent(pictures.previews, kTensorAlignment)),
+      conditions_(lent(pictures.conditions)),
       pointers_(pointers_to(conditions_, pictures.size())),
-      ids_(copied(pictures.ids, alignof(std::uint64_t))) {
+      ids_(lent(pictures.ids)) {
   shape_ = pictures.shape;
   shape_.insert(shape_.begin(), static_cast<std::int64_t>(pictures.size()));
-  samples_ = view(pixels_.data(), shape_);
-  preview_tensor_ = view(previews_.data(), shape_);
+  samples_ = tensor_over(pixels_.data(), shape_);
+  preview_tensor_ = tensor_over(previews_.data(), shape_);
   batch_ = {.struct_size = WN_SIZE(wn_verifier_batch, previews),
             .reserved0 = 0,
             .n = pictures.size(),
@@ -239,7 +226,7 @@ Answer VerifierBench::grad(const LentPictures& lent) const {
   std::vector<std::int64_t> shape(samples.shape, samples.shape + samples.ndim);
   return call("grad", lent.batch().n, elements(shape),
               [&](const wn_call* c, float* numbers, wn_status* status) {
-                wn_tensor out = view(numbers, shape);
+                wn_tensor out = tensor_over(numbers, shape);
                 return table.grad(instance_.get(), c, &lent.batch(), &out, status);
               });
 }

@@ -14,19 +14,7 @@ namespace {
 
 void claims_agree(Bench& bench) {
   Instance instance(bench);
-  const VerifierBench verifier(instance);
-  const struct {
-    const char* claim;
-    std::uint32_t flag;
-  } pairs[] = {{"deterministic", WN_F_DETERMINISTIC},
-               {"batch_invariant", WN_F_BATCH_INVARIANT},
-               {"reentrant", WN_F_REENTRANT}};
-  for (const auto& [claim, flag] : pairs) {
-    const bool stated = bench.manifest().claims.contains(claim);
-    if (stated && bench.manifest().claims_true(claim) != verifier.has(flag))
-      fail("the manifest claims {} = {}, info says {}", claim, bench.manifest().claims_true(claim),
-           verifier.has(flag));
-  }
+  expect_claims(bench, VerifierBench(instance).info().flags);
 }
 
 void deterministic(Bench& bench) {

@@ -194,7 +194,10 @@ void odd_conditions(Bench& bench) {
 void inputs_read_only(Bench& bench) {
   Instance instance(bench);
   const VerifierBench verifier(instance);
-  LentPictures lent(verifier.pictures(verifier.at_most(3)), verifier.info().preview_time >= 0);
+  Pictures pictures = verifier.pictures(verifier.at_most(3));
+  for (std::size_t i = 1; i < pictures.size(); ++i)  // black, white
+    std::ranges::fill(pictures.item(i), static_cast<float>(i - 1));
+  LentPictures lent(pictures, verifier.info().preview_time >= 0);
   lent.forbid_writing();
   bench.stage("scoring pictures in read-only memory: it must not write to its inputs");
   verifier.score(lent);

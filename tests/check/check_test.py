@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -160,9 +161,30 @@ class CrashesTest(Check):
         hang = self.result("scores-finite", "zoo.verifier", 'flaw="hangs"', "--timeout", 1)
         self.assertIn("not over after 1 s, while", hang["text"])
 
-    def test_failures_without_a_text_and_unknown_statuses_are_found(self):
+    def test_failures_without_a_sound_text_and_unknown_statuses_are_found(self):
+        self.assertIn("no UTF-8: gr??", self.result("create", "zoo.verifier", 'flaw="latin"')["text"])
         self.assertIn("without a text", self.result("create", "zoo.verifier", 'flaw="silent"')["text"])
         self.assertIn("7777", self.result("create", "zoo.verifier", 'flaw="status"')["text"])
+
+
+class BeastsTest(Check):
+    """tests/broken/beasts.cpp: what the host itself must survive, check must find before."""
+    TOLERATED = {"many texts"}  # winnow.h: later ones become notes
+
+    def failed(self, beast, flaw):
+        value = self.check(f"test.beast.{beast}", f'flaw="{flaw}"', "--plugin", os.environ["BEASTS"], "--timeout", 6)
+        return {each["test"] for each in value["results"] if each["outcome"] == "failed"}
+
+    def test_beasts_are_caught(self):
+        source = pathlib.Path(os.environ["BEASTS_SOURCE"]).read_text()
+        parts = re.split(r"// ---- the (verifier|search|sampler)", source)
+        for beast, part in zip(parts[1::2], parts[2::2]):
+            flaws = set(re.findall(r'is\("([^"]+)"\)', part))
+            self.assertGreater(len(flaws), 10)
+            before = self.failed(beast, "")  # the sampler has no use for noise, which is a flaw
+            for flaw in flaws - self.TOLERATED:
+                with self.subTest(beast=beast, flaw=flaw):
+                    self.assertTrue(self.failed(beast, flaw) - before)
 
 
 class ReportsTest(Check):

@@ -47,6 +47,7 @@ static wn_status create(const wn_host* host, const wn_option* const* options, ui
   self->preview_time = is(self, "previews") ? 0.5 : time ? time->f : -1;
   if (is(self, "create_fails")) return zoo_fail(call, WN_E_INTERNAL, "it is broken");
   if (is(self, "silent")) return WN_E_INTERNAL;
+  if (is(self, "latin")) return zoo_fail(call, WN_E_INTERNAL, "gr\xfc\xdf");
   if (is(self, "status")) return 7777;
   if (is(self, "limits") && limit->i == 10) abort();
   if (is(self, "texts") && text->s.size == 0) abort();
