@@ -20,7 +20,6 @@ struct Header {
   std::uint32_t reserved0;
   std::uint64_t size;
 };
-constexpr std::uint64_t kMaxPayload = 1ull << 30;
 constexpr std::size_t kLeast = 4 << 10, kMost = 1 << 20;  // bytes to read at once
 
 }  // namespace
@@ -89,7 +88,7 @@ std::optional<Packet> Channel::next() {
   const std::size_t there = buffer_.size() - begin_;
   if (there < sizeof header) return std::nullopt;
   std::memcpy(&header, buffer_.data() + begin_, sizeof header);
-  if (header.size > kMaxPayload) throw Malformed();
+  if (header.size > most_) throw Malformed();
   if (there - sizeof header < header.size) return std::nullopt;
   Packet packet{header.message, buffer_.substr(begin_ + sizeof header, header.size)};
   begin_ += sizeof header + header.size;

@@ -63,7 +63,8 @@ struct Packet {
 // One end. Packets: message, size, payload.
 class Channel {
  public:
-  explicit Channel(int socket) : socket_(socket) {}  // takes it over
+  // Takes the socket over. Packets with more bytes than `most` are not read.
+  Channel(int socket, std::uint64_t most) : socket_(socket), most_(most) {}
   ~Channel();
   Channel(const Channel&) = delete;
 
@@ -79,6 +80,7 @@ class Channel {
   std::size_t missing() const;
 
   int socket_;
+  std::uint64_t most_;
   std::mutex sending_;
   std::string buffer_;
   std::size_t begin_ = 0;  // of what is not taken yet

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace winnow {
@@ -16,7 +17,23 @@ std::uint64_t element_size(std::uint32_t option_type) {
   return option_type == WN_OPT_I64_LIST ? sizeof(std::int64_t) : sizeof(double);
 }
 
-// A shape, and the tensor over it without data.
+constexpr std::size_t kMostDimensions = 64;
+constexpr std::uint64_t kMostBytes = 1ull << 40;
+
+// Nothing for a shape that no memory could hold.
+std::optional<std::uint64_t> bytes_in(const wn_tensor& tensor) {
+  std::uint64_t bytes = tensor.dtype.bits / 8u;
+  for (std::int32_t d = 0; d < tensor.ndim; ++d) {
+    if (tensor.shape[d] < 0) return std::nullopt;
+    const auto extent = static_cast<std::uint64_t>(tensor.shape[d]);
+    if (extent && bytes > kMostBytes / extent) return std::nullopt;
+    bytes *= extent;
+  }
+  return bytes;
+}
+
+// A shape, and the tensor over it without data. What it says of sizes can be multiplied without
+// thought.
 wn_tensor read_shape(Reader& reader, std::vector<std::int64_t>& shape) {
   wn_tensor table{};
   table.device = {1, 0};
@@ -24,6 +41,7 @@ wn_tensor read_shape(Reader& reader, std::vector<std::int64_t>& shape) {
   shape = reader.array<std::int64_t>();
   table.ndim = static_cast<std::int32_t>(shape.size());
   table.shape = shape.data();
+  if (shape.size() > kMostDimensions || !bytes_in(table)) throw Malformed();
   return table;
 }
 
@@ -69,13 +87,7 @@ void forward(const Reply& reply, const wn_call* call) {
 }
 
 std::uint64_t size_of(const wn_tensor& tensor) {
-  std::uint64_t bytes = tensor.dtype.bits / 8u;
-  if (tensor.strides) return 0;
-  for (std::int32_t d = 0; d < tensor.ndim; ++d) {
-    if (tensor.shape[d] < 0 || bytes > 1ull << 40) return 0;
-    bytes *= static_cast<std::uint64_t>(tensor.shape[d]);
-  }
-  return bytes;
+  return tensor.strides ? 0 : bytes_in(tensor).value_or(0);
 }
 
 void* data_of(const wn_tensor& tensor) {
@@ -203,6 +215,7 @@ void write_recipe(Writer& writer, const wn_noise_recipe& recipe) {
   const auto* parents = std::exchange(known.parents, nullptr);
   const auto* weights = std::exchange(known.weights, nullptr);
   const auto* tensor = std::exchange(known.tensor, nullptr);
+  if (tensor && size_of(*tensor) == 0) tensor = nullptr;  // the host refuses both alike
   writer.put(known);
   for (bool there : {parents != nullptr, weights != nullptr, tensor != nullptr})
     writer.put<std::uint8_t>(there);

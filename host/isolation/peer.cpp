@@ -4,9 +4,14 @@
 #include <unistd.h>
 
 namespace winnow {
+namespace {
+
+constexpr std::uint64_t kMostFromHost = 1ull << 40;  // which may have large pictures for each item
+
+}  // namespace
 
 Peer::Peer(int socket, int inputs, int exchange)
-    : channel_(socket),
+    : channel_(socket, kMostFromHost),
       inputs_(inputs, /*writable=*/false),
       exchange_(exchange, /*writable=*/true) {
   ::close(inputs);

@@ -25,6 +25,7 @@ constexpr double kGrace = 2;         // seconds between asking and killing
 constexpr double kLoadTimeout = 60;  // seconds for a library's constructors and negotiate
 constexpr double kEndTimeout = 10;   // for destroy, which nobody waits for
 constexpr int kPoll = 20;            // milliseconds between looks at should_stop
+constexpr std::uint64_t kMostFromPlugin = 256 << 20;  // bytes of one message
 constexpr timeval kSendTimeout{30, 0};
 
 std::atomic<wn_status>& stop_word(Arena& exchange) {
@@ -92,7 +93,7 @@ void PluginProcess::start() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     throw Error(Exit::kResources, fmt::format("{}: no socket for its process", id_));
-  channel_ = std::make_unique<Channel>(ends[0]);
+  channel_ = std::make_unique<Channel>(ends[0], kMostFromPlugin);
   ::setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   try {
     child_ = std::make_unique<Child>(id_, ends[1], inputs_->file(), exchange_->file());
