@@ -321,7 +321,8 @@ class Parser {
     check->add_option("--level", wanted.level, "Strictness, 1 to 10 (default 5).")
         ->type_name("N")
         ->check(CLI::Range(1, 10));
-    check->add_option("--only", line_.only, "One test, whatever its level.")->type_name("TEST");
+    check->add_option("--only", line_.only, "One test, whatever its level.")
+        ->type_name("[ID:]TEST");
     check->add_flag("--list", wanted.list, "Show all tests, and run none.");
     check->add_option("--reproduce", wanted.seed, "The seed that a run has printed.")
         ->type_name("SEED");

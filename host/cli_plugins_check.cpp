@@ -79,14 +79,16 @@ Answer plugins_check_verb(const CommandLine& line) {
   }
   if (line.id.empty())
     throw Error(Exit::kUsage, "which package? give its folder, or the id of an installed plugin");
+  const std::size_t colon = line.only.find(':');  // "winnow.sit:sampler-path"
   validator::Wanted wanted{.level = check.level,
-                           .only = line.only,
+                           .only = line.only.substr(colon == line.only.npos ? 0 : colon + 1),
                            .options = line.overrides,
                            .seconds = check.seconds,
                            .in_process = check.in_process};
   wanted.seed = check.seed ? *check.seed : std::random_device{}();
   if (!check.shape.empty()) wanted.shape = shape_of(check.shape);
   const fs::path manifest = manifest_of(line, wanted.plugin);
+  if (colon != line.only.npos) wanted.plugin = line.only.substr(0, colon);
   Answer answer;
   const validator::Report report =
       validator::validate(manifest, wanted, [&](const validator::Result& result) {

@@ -23,8 +23,9 @@ results like others. A test is passed, warned, skipped (with the reason) or fail
 expected). The exit code is 0 when none failed, 3 when one did, and 2 for a mistake on the command line.
 
 - `--level N` runs the tests up to that level: 1 is what every host refuses, 5 (the default) what a package needs to be shipped,
-  10 everything. `--only TEST` runs one. `--list` shows all.
-- Inputs are random. The seed is printed; `--reproduce SEED` takes it again.
+  10 everything. `--list` shows all.
+- `--only TEST` runs one test, `--only ID:TEST` on one plugin of the package. Inputs are random: the seed is printed, and
+  `--reproduce SEED` takes it again.
 - `--shape CxHxW` says of which pictures a verifier is given; else the first usual ones that it takes.
 - `--json` prints one object, `--junit FILE` writes a file for CI.
 - `--in-process` runs the tests in winnow's own process, one after the other, for a debugger.
@@ -98,7 +99,9 @@ std::string summary_text(const Report& report) {
       report.count(Outcome::kSkipped), report.count(Outcome::kFailed), report.level, report.seed);
   for (const Result& result : report.results)
     if (result.verdict.outcome == Outcome::kFailed)
-      text += fmt::format("again: --only {} --reproduce {}\n", result.test.name, report.seed);
+      text += fmt::format("that again: --only {}{} --reproduce {}\n",
+                          result.test.on == kPackage ? "" : result.subject + ":", result.test.name,
+                          report.seed);
   return text;
 }
 

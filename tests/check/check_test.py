@@ -202,6 +202,15 @@ class ReportsTest(Check):
         self.assertEqual(first, again)
         self.assertNotEqual(first, other)
 
+    def test_one_test_of_one_plugin_runs_again_as_the_summary_says(self):
+        done = self.winnow("plugins", "check", ZOO / "zoo.verifier", 'flaw="nan"', "--level", 1)
+        again = [line.split()[2:] for line in done.stdout.splitlines() if line.startswith("that again: ")]
+        self.assertEqual([words[1] for words in again], ["zoo.verifier:scores-finite", "zoo.set:scores-finite"])
+        once_more = self.winnow("plugins", "check", ZOO / "zoo.verifier", 'flaw="nan"', "--json", *again[1])
+        value = json.loads(once_more.stdout)
+        self.assertEqual([(each["subject"], each["outcome"]) for each in value["results"]], [("zoo.set", "failed")])
+        self.assertEqual(str(value["seed"]), again[1][3])
+
     def test_junit_holds_every_result(self):
         value = self.check("zoo.verifier", 'flaw="nan"', "--level", 2, "--junit", self.folder / "junit.xml")
         root = xml.etree.ElementTree.parse(self.folder / "junit.xml").getroot()
@@ -218,7 +227,8 @@ class ReportsTest(Check):
 
     def test_mistakes_on_the_command_line_come_with_a_suggestion(self):
         for words, says in ((["zoo.serch"], "zoo.search"), (["zoo.search", "--only", "search-end"], "search-ends"),
-                            (["zoo.search", "flow=1"], "flaw"), ([self.folder], "is no package"), ([], "which package"),
+                            (["zoo.search", "flow=1"], "flaw"),
+                            (["zoo.search", "--only", "zoo.sot:search-ends"], "zoo.search"), ([self.folder], "is no package"), ([], "which package"),
                             (["zoo.search", "--level", "11"], "--level"), (["zoo.verifier", "--shape", "3x"], "3x64x64")):
             with self.subTest(words=words):
                 done = self.winnow("plugins", "check", *words)
