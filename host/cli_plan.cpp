@@ -47,7 +47,7 @@ std::vector<std::vector<std::string>> plan_rows(const Plan& plan) {
 Answer plan_verb(const CommandLine& line) {
   const Registry registry = scan_plugins(line);
   const RunConfig config = load_config(config_file(line.config), line.overrides, registry);
-  require_locked(config_file(line.config), config, registry);
+  require_locked(config_file(line.config), plugins_of(config), registry);
   const Plan plan = make_plan(config, registry, line.measure);
   Answer answer;
   answer.text = fmt::format("{} ({})\n", config.name,
@@ -66,7 +66,7 @@ Answer plan_verb(const CommandLine& line) {
 Answer check_verb(const CommandLine& line) {
   const Registry registry = scan_plugins(line);
   const RunConfig config = load_config(config_file(line.config), line.overrides, registry);
-  require_locked(config_file(line.config), config, registry);
+  require_locked(config_file(line.config), plugins_of(config), registry);
   std::vector<std::vector<std::string>> rows;
   ordered_json plugins = ordered_json::array();
   for (const Named& named : named_plugins(config)) {

@@ -171,7 +171,7 @@ Answer run_verb(const CommandLine& line, const StopSignals& signals, ProgressPri
   const Registry registry = scan_plugins(line);
   RunConfig config = load_config(config_file(line.config), line.overrides, registry);
   config.execution.isolation.attach = line.attach;
-  require_locked(config_file(line.config), config, registry);
+  require_locked(config_file(line.config), plugins_of(config), registry);
   const fs::path directory = output_directory(line, config);
   Watcher watcher(signals, progress);
   RunOutcome outcome =

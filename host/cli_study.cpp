@@ -26,6 +26,15 @@ struct Loaded {
   std::vector<StudyPoint> points;
 };
 
+// Those of all points and of the metrics.
+std::vector<std::string> all_plugins_of(const Loaded& one) {
+  std::set<std::string> ids;
+  for (const StudyPoint& point : one.points)
+    for (const std::string& id : plugins_of(point.config)) ids.insert(id);
+  if (!one.study.metrics.use.id.empty()) ids.insert(one.study.metrics.use.id);
+  return {ids.begin(), ids.end()};
+}
+
 // All of them before the first run.
 std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) {
   std::vector<Loaded> all;
@@ -37,8 +46,7 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
         throw Error(Exit::kUsage, fmt::format("{} and {} are both called '{}'", other.study.file,
                                               one.study.file, one.study.name));
     one.points = study_points(one.study, registry);
-    for (const StudyPoint& point : one.points)
-      require_locked(one.study.base, point.config, registry);
+    require_locked(one.study.base, all_plugins_of(one), registry);
     check_columns(one.study, one.points);
     check_result_columns(one.study, possible_columns(one.study, one.points));
     // --quick leaves out points, and with them what others are compared with.

@@ -66,18 +66,6 @@ const FoundPlugin* usable(const Registry& registry, const std::string& id) {
   return nullptr;
 }
 
-std::string difference(const std::string& id, const LockedPlugin& locked, const FoundPlugin& found,
-                       const std::string& manifest) {
-  std::string text = fmt::format(
-      "\n{}: the lock has version {} with the manifest {}, installed in '{}' is {} with "
-      "{}",
-      id, locked.version, locked.manifest, found.package->directory.string(),
-      found.package->version, manifest);
-  if (locked.library != found.variant().sha256)
-    text += fmt::format("; its library was {}, is {}", locked.library, found.variant().sha256);
-  return text;
-}
-
 }  // namespace
 
 PluginLock read_plugin_lock(const fs::path& file) {
@@ -122,6 +110,22 @@ LockedPlugin locked_as_found(const FoundPlugin& found) {
           sha256_hex_of_file(found.package->path), found.variant().sha256};
 }
 
+std::string why_not_locked(const PluginLock& lock, const FoundPlugin& found) {
+  const std::string manifest = sha256_hex_of_file(found.package->path);
+  const std::string installed = fmt::format(
+      "installed in '{}' is {} with", found.package->directory.string(), found.package->version);
+  const auto entry = lock.find(found.plugin().id);
+  if (entry == lock.end())
+    return fmt::format("is not in the lock; {} the manifest {}", installed, manifest);
+  const LockedPlugin& locked = entry->second;
+  if (locked.manifest == manifest) return "";
+  std::string why = fmt::format("the lock has version {} with the manifest {}, {} {}",
+                                locked.version, locked.manifest, installed, manifest);
+  if (locked.library != found.variant().sha256)
+    why += fmt::format("; its library was {}, is {}", locked.library, found.variant().sha256);
+  return why;
+}
+
 std::vector<std::string> plugins_of(const RunConfig& config) {
   std::vector<std::string> ids = {config.sampler.id, config.search.id};
   for (const VerifierUse& verifier : config.verifiers) ids.push_back(verifier.use.id);
@@ -131,30 +135,25 @@ std::vector<std::string> plugins_of(const RunConfig& config) {
   return ids;
 }
 
-void require_locked(const fs::path& config_file, const RunConfig& config,
+void require_locked(const fs::path& config_file, const std::vector<std::string>& ids,
                     const Registry& registry) {
   const fs::path file = fs::absolute(config_file).parent_path() / kLockFile;
-  if (!fs::exists(file)) return;
+  if (!fs::exists(fs::symlink_status(file))) return;  // a link to nothing is no leave
   const PluginLock lock = read_plugin_lock(file);
-  std::string differences;
-  for (const std::string& id : plugins_of(config)) {
+  std::string differences, different;
+  for (const std::string& id : ids) {
     const FoundPlugin* found = usable(registry, id);
     if (!found) continue;  // the config's reader has refused it
-    const std::string manifest = sha256_hex_of_file(found->package->path);
-    const auto locked = lock.find(id);
-    if (locked == lock.end())
-      differences += fmt::format(
-          "\n{}: is not in the lock; installed in '{}' is {} with the "
-          "manifest {}",
-          id, found->package->directory.string(), found->package->version, manifest);
-    else if (locked->second.manifest != manifest)
-      differences += difference(id, locked->second, *found, manifest);
+    const std::string why = why_not_locked(lock, *found);
+    if (why.empty()) continue;
+    differences += fmt::format("\n{}: {}", id, why);
+    different += " " + id;
   }
   if (!differences.empty())
     throw Error(Exit::kPlugin,
                 fmt::format("'{}' allows other builds of the plugins than those installed:{}\nto "
-                            "accept what is installed: winnow plugins lock --file {} {}",
-                            file.string(), differences, file.string(), config_file.string()));
+                            "accept what is installed: winnow plugins lock --file {}{}",
+                            file.string(), differences, file.string(), different));
 }
 
 }  // namespace winnow

@@ -29,14 +29,17 @@ std::string plugin_lock_text(const PluginLock& lock);  // equal locks give equal
 // The entry of a plugin whose files are as its manifest says; else Error(Exit::kPlugin).
 LockedPlugin locked_as_found(const FoundPlugin& found);
 
+// Empty: `lock` has this build of the plugin; else one sentence.
+std::string why_not_locked(const PluginLock& lock, const FoundPlugin& found);
+
 // The ids that a config names.
 std::vector<std::string> plugins_of(const RunConfig& config);
 
-// Where `config` has a winnow-plugins.lock beside it: all plugins that the config names are in it,
-// and their manifests have its hashes. Else Error(Exit::kPlugin) with both and how to accept what
-// is installed. A library other than the locked one is fine when the manifest is the locked one:
-// then it is another variant of the same package, and the loader checks it against that manifest.
-void require_locked(const std::filesystem::path& config_file, const RunConfig& config,
+// Where `config_file` has a winnow-plugins.lock beside it: all plugins of `ids` are in it, and
+// their manifests have its hashes. Else Error(Exit::kPlugin) with both and how to accept what is
+// installed. A library other than the locked one is fine when the manifest is the locked one: then
+// it is another variant of the same package, and the loader checks it against that manifest.
+void require_locked(const std::filesystem::path& config_file, const std::vector<std::string>& ids,
                     const Registry& registry);
 
 }  // namespace winnow

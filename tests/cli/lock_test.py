@@ -80,6 +80,23 @@ class Lock(CliTest):
                 self.lock.write_text(good.replace(before, after, 1))
                 self.refused(2, "check", "toy.toml", says=[says])
 
+    def test_a_lock_that_leads_nowhere_lets_nothing_through(self):
+        self.lock.symlink_to("gone.lock")
+        self.refused(2, "check", "toy.toml", says=["winnow-plugins.lock", "no file"])
+
+    def test_a_studys_own_plugins_are_locked_too(self):
+        self.done("plugins", "lock", "toy.toml")
+        text = ('[study]\nname = "tiny"\nbase = "toy.toml"\nseeds = [1]\n[[sweep]]\nlabel = "x"\n'
+                'axes = [{ key = "search.plugin", values = ["winnow.random"] }]\n')
+        study = self.write("study.toml", text)
+        self.done("study", study, "--plan")
+        self.write("study.toml", text + '[metrics]\nplugin = "winnow.toy.features"\n')
+        self.refused(3, "study", study, "--plan", says=["winnow.toy.features: is not in the lock"])
+        self.write("study.toml", text.replace("winnow.random", "winnow.zero_order"))
+        done = self.refused(3, "study", study, "--plan", says=["winnow.zero_order: is not in the lock"])
+        self.done(*done.stderr.split("accept what is installed: winnow ")[1].split())  # as the message says
+        self.done("study", study, "--plan")
+
     def test_what_cannot_be_locked(self):
         self.refused(3, "plugins", "lock", "winnow.randm", says=["did you mean 'winnow.random'?"])
         self.refused(2, "plugins", "lock", "nothing.toml", says=["nothing.toml"])
