@@ -71,22 +71,33 @@ void warn_of(const PackageManifest& package) {
                  package.directory.string());
 }
 
-// Why the plugins of a package are not the ones that configs get.
-std::vector<std::string> not_taken(const CommandLine& line, const fs::path& directory) {
-  std::vector<std::string> reasons;
+// What an installed package means for the configs of its user.
+struct Effect {
+  std::vector<std::string> not_taken;  // its plugins that they do not get, with the reason
+  std::vector<std::string> hidden;     // other packages' plugins that they do not get any more
+};
+
+Effect effect_of(const CommandLine& line, const fs::path& directory) {
+  Effect effect;
   bool seen = false;
   const Registry registry = scan_plugins(line);
+  const std::string own = fmt::format("shadowed by {} ", (directory / kManifestFile).string());
   for (const FoundPlugin& found : registry.plugins()) {
+    const std::string& id = found.plugin().id;
     std::error_code gone;
-    if (!fs::equivalent(found.package->directory, directory, gone)) continue;
-    seen = true;
-    if (!found.skipped.empty())
-      reasons.push_back(fmt::format("{}: {}", found.plugin().id, found.skipped));
+    if (fs::equivalent(found.package->directory, directory, gone)) {
+      seen = true;
+      if (!found.skipped.empty())
+        effect.not_taken.push_back(fmt::format("{}: {}", id, found.skipped));
+    } else if (found.skipped.find(own) != found.skipped.npos) {
+      effect.hidden.push_back(
+          fmt::format("{} of '{}' ({})", id, found.package->directory.string(), found.origin));
+    }
   }
   if (!seen)
-    reasons.push_back(fmt::format("'{}' is not looked at: WN_PLUGIN_PATH is set",
-                                  directory.parent_path().string()));
-  return reasons;
+    effect.not_taken.push_back(fmt::format("'{}' is not looked at: WN_PLUGIN_PATH is set",
+                                           directory.parent_path().string()));
+  return effect;
 }
 
 std::string problems_text(const Verified& package) {
@@ -152,8 +163,9 @@ Answer plugins_pack_verb(const CommandLine& line) {
 
 Answer plugins_install_verb(const CommandLine& line) {
   const Installed installed = install_package(line.package, user_folder(), line.force);
-  const auto reasons = not_taken(line, installed.directory);
-  for (const std::string& reason : reasons) spdlog::warn("not in use: {}", reason);
+  const Effect effect = effect_of(line, installed.directory);
+  for (const std::string& reason : effect.not_taken) spdlog::warn("not in use: {}", reason);
+  for (const std::string& plugin : effect.hidden) spdlog::warn("it takes the place of {}", plugin);
   Answer answer;
   answer.text =
       fmt::format("{} {} {} '{}'{}\n", installed.id, installed.version,
@@ -172,7 +184,8 @@ Answer plugins_install_verb(const CommandLine& line) {
       {"unchanged", installed.unchanged},
       {"network", package.network},
       {"writes", package.writes},
-      {"not_in_use", reasons}};
+      {"not_in_use", effect.not_taken},
+      {"takes_the_place_of", effect.hidden}};
   return answer;
 }
 

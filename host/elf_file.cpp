@@ -37,6 +37,11 @@ std::string machine_name(unsigned machine) {
   }
 }
 
+// Of what a library of hundreds of MB needs a fraction.
+constexpr std::uint64_t kLargestSection = std::uint64_t{1} << 29;
+constexpr std::uint64_t kMostNameBytes = std::uint64_t{1} << 26;  // of all names that are read
+constexpr std::size_t kLargestComment = 1 << 14;
+
 class Sections {
  public:
   explicit Sections(const fs::path& file) : file_(file), in_(file, std::ios::binary) {
@@ -62,9 +67,13 @@ class Sections {
     return found == all_.end() ? nullptr : &*found;
   }
   const Elf64_Shdr* named(std::string_view name) const {
-    const auto same = [&](const Elf64_Shdr& s) { return text_at(names_, s.sh_name) == name; };
+    const auto same = [&](const Elf64_Shdr& s) { return is_text_at(names_, s.sh_name, name); };
     const auto found = std::ranges::find_if(all_, same);
     return found == all_.end() ? nullptr : &*found;
+  }
+  static bool is_text_at(const std::string& strings, std::uint64_t at, std::string_view text) {
+    return at < strings.size() && strings.size() - at > text.size() &&
+           strings.compare(at, text.size(), text) == 0 && strings[at + text.size()] == '\0';
   }
 
   std::string bytes(const Elf64_Shdr& section) {
@@ -80,14 +89,19 @@ class Sections {
     return values<T>(section.sh_offset, section.sh_size);
   }
 
-  std::string_view text_at(const std::string& strings, std::uint64_t at) const {
+  // A crafted file can have many names that all run through its whole string table.
+  std::string_view text_at(const std::string& strings, std::uint64_t at) {
     if (at >= strings.size()) fail("a name lies outside of its string table");
-    return std::string_view(strings).substr(at, strings.find('\0', at) - at);
+    const auto text = std::string_view(strings).substr(at, kMostNameBytes);
+    const auto name = text.substr(0, text.find('\0'));
+    if ((name_bytes_ += name.size()) > kMostNameBytes) fail("its names are too long");
+    return name;
   }
 
  private:
   std::string bytes(std::uint64_t offset, std::uint64_t size) {
     if (offset > size_ || size > size_ - offset) fail("a section lies outside of the file");
+    if (size > kLargestSection) fail("a section is too large");
     std::string read(size, '\0');
     in_.seekg(static_cast<std::streamoff>(offset));
     if (!in_.read(read.data(), static_cast<std::streamsize>(size))) fail("it ends too early");
@@ -103,7 +117,7 @@ class Sections {
 
   fs::path file_;
   std::ifstream in_;
-  std::uint64_t size_ = 0;
+  std::uint64_t size_ = 0, name_bytes_ = 0;
   std::vector<Elf64_Shdr> all_;
   std::string names_;
 };
@@ -156,6 +170,7 @@ void read_versions(Sections& sections, ElfLibrary& library) {
     std::memcpy(&value, bytes.data() + offset, sizeof value);
   };
   std::uint64_t offset = 0;
+  std::size_t left = bytes.size() / sizeof(Elf64_Vernaux);  // those of two libraries may overlap
   for (std::uint64_t n = 0; n < table->sh_info; ++n) {
     Elf64_Verneed need;
     at(offset, need);
@@ -163,6 +178,7 @@ void read_versions(Sections& sections, ElfLibrary& library) {
     for (unsigned k = 0; k < need.vn_cnt; ++k) {
       Elf64_Vernaux version;
       at(place, version);
+      if (left-- == 0) sections.fail("its symbol versions overlap");
       note_version(sections.text_at(names, version.vna_name), library);
       if (version.vna_next == 0) break;
       place += version.vna_next;
@@ -175,7 +191,7 @@ void read_versions(Sections& sections, ElfLibrary& library) {
 void read_compilers(Sections& sections, ElfLibrary& library) {
   const Elf64_Shdr* section = sections.named(".comment");
   if (!section) return;
-  const std::string text = sections.bytes(*section);
+  const std::string text = sections.bytes(*section).substr(0, kLargestComment);
   for (std::size_t at = 0; at < text.size();) {
     const std::string one = text.c_str() + at;
     if (!one.empty() && std::ranges::find(library.compilers, one) == library.compilers.end())
@@ -190,13 +206,15 @@ void look_for_fast_math(Sections& sections, ElfLibrary& library) {
   if (!table) return;
   const std::string names = sections.strings_of(*table);
   for (const Elf64_Sym& symbol : sections.values<Elf64_Sym>(*table))
-    library.fast_math |= sections.text_at(names, symbol.st_name) == "set_fast_math";
+    library.fast_math |= Sections::is_text_at(names, symbol.st_name, "set_fast_math");
 }
 
 }  // namespace
 
 std::optional<ElfHeader> read_elf_header(const fs::path& file) {
   // These fields stand at the same places in files of 32 and 64 bits.
+  std::error_code unreadable;
+  if (!fs::is_regular_file(file, unreadable)) return std::nullopt;  // a pipe would wait
   Elf32_Ehdr raw{};
   std::ifstream in(file, std::ios::binary);
   if (!in.read(reinterpret_cast<char*>(&raw), sizeof raw)) return std::nullopt;

@@ -33,7 +33,10 @@ bool is_version(std::string_view version) {  // 1.2.3, 1.2.3-rc.1+build
   const bool digits = core.find_first_not_of("0123456789.") == std::string_view::npos;
   const bool full =
       core.front() != '.' && core.back() != '.' && core.find("..") == std::string_view::npos;
-  return digits && full;
+  const bool plain = version.find_first_not_of(
+                         "0123456789.-+abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
+                     std::string_view::npos;
+  return digits && full && plain;
 }
 
 // Typed access to one table of the manifest; every mistake goes to the diagnostics.
@@ -424,6 +427,7 @@ PackageManifest read_manifest(const fs::path& file) {
   diagnostics.throw_if_any(Exit::kPlugin);
   const auto root = parse_toml(*text, name, diagnostics);
   diagnostics.throw_if_any(Exit::kPlugin);
+  refuse_control_characters(*root, diagnostics);
   PackageManifest manifest = ManifestReader(path, *root, diagnostics).read();
   diagnostics.throw_if_any(Exit::kPlugin);
   return manifest;

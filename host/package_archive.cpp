@@ -5,6 +5,7 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <locale.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <set>
 
 #include "host/disk.hpp"
+#include "host/figures.hpp"
 #include "host/package_files.hpp"
 #include "host/text.hpp"
 
@@ -32,6 +34,27 @@ std::string reason_of(archive* handle) {
   return text ? printable(text) : "unknown error";
 }
 
+// libarchive converts the names of pax archives, which are UTF-8, to the locale of the thread.
+class Utf8Names {
+ public:
+  Utf8Names() : utf8_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    if (utf8_) before_ = ::uselocale(utf8_);
+  }
+  ~Utf8Names() {
+    if (!utf8_) return;
+    ::uselocale(before_);
+    ::freelocale(utf8_);
+  }
+  Utf8Names(const Utf8Names&) = delete;
+
+ private:
+  locale_t utf8_, before_ = nullptr;
+};
+
+bool is_good_name(const std::string& name) {
+  return !name.empty() && name.size() <= kLongestName && printable(name) == name;
+}
+
 class Writer {
  public:
   explicit Writer(const fs::path& out)
@@ -46,6 +69,10 @@ class Writer {
   }
 
   void add(const fs::path& file, const std::string& name) {
+    if (!is_good_name(name))
+      throw Error(Exit::kUsage, fmt::format("'{}' has a name that cannot be packed: expected at "
+                                            "most {} bytes of UTF-8 without control characters",
+                                            printable(file.string()), kLongestName));
     const disk::File in = disk::open(file, O_RDONLY);
     const std::uint64_t size = disk::size(in, file);
     const Entry entry(archive_entry_new(), archive_entry_free);
@@ -84,6 +111,7 @@ class Writer {
                 fmt::format("cannot write '{}': {}", out_.string(), reason_of(handle_.get())));
   }
 
+  const Utf8Names names_;
   fs::path out_;
   disk::File file_;
   Handle handle_;
@@ -93,7 +121,9 @@ class Writer {
 class Reader {
  public:
   explicit Reader(const fs::path& file)
-      : file_(file), handle_(archive_read_new(), archive_read_free) {
+      : file_(file),
+        packed_(fs::is_regular_file(file) ? fs::file_size(file) : 0),
+        handle_(archive_read_new(), archive_read_free) {
     archive_read_support_filter_gzip(handle_.get());
     archive_read_support_format_tar(handle_.get());
     if (archive_read_open_filename(handle_.get(), file.c_str(), kBlock) != ARCHIVE_OK)
@@ -122,6 +152,8 @@ class Reader {
           static_cast<std::uint64_t>(size) > kMostArchiveBytes - bytes_)
         refuse(fmt::format("would unpack to more than {} GiB", kMostArchiveBytes >> 30));
       bytes_ += static_cast<std::uint64_t>(size);
+      if (bytes_ >> 30 && bytes_ / kMostArchiveRatio > packed_)
+        refuse(fmt::format("would unpack to more than {} times its size", kMostArchiveRatio));
       file(name, static_cast<std::uint64_t>(size));
     }
   }
@@ -156,8 +188,7 @@ class Reader {
     const char* raw = archive_entry_pathname(entry);
     const std::string text = raw ? raw : "";
     const fs::path name(text);
-    if (text.empty() || text.size() > kLongestName || printable(text) != text)
-      refuse(member(name, "has a name that no package needs"));
+    if (!is_good_name(text)) refuse(member(name, "has a name that no package needs"));
     if (name.is_absolute()) refuse(member(name, "has an absolute name"));
     if (std::ranges::find(name, "..") != name.end()) refuse(member(name, "leads out of it"));
     fs::path plain;
@@ -185,7 +216,9 @@ class Reader {
       refuse(member(name, "is a file where others need a folder"));
   }
 
+  const Utf8Names names_;
   fs::path file_;
+  std::uint64_t packed_;  // bytes
   Handle handle_;
   std::set<fs::path> seen_, files_;
   std::size_t members_ = 0;
@@ -203,12 +236,26 @@ fs::path top_folder(const std::vector<ArchiveMember>& members) {
   return std::ranges::all_of(members, begins) ? top : fs::path();
 }
 
+void require_room(const fs::path& archive, const std::vector<ArchiveMember>& members,
+                  const fs::path& folder) {
+  std::uint64_t bytes = 0;
+  for (const ArchiveMember& member : members) bytes += member.size;
+  const std::uint64_t room = fs::space(folder).available;
+  if (bytes > room)
+    throw Error(Exit::kResources,
+                fmt::format("'{}' needs {}, the disk of '{}' has {}", archive.string(),
+                            bytes_text(bytes), folder.string(), bytes_text(room)));
+}
+
 }  // namespace
 
 void write_archive(const fs::path& package, const std::string& folder, std::vector<fs::path> files,
                    const fs::path& out) {
   std::ranges::sort(files, {}, [](const fs::path& file) { return file.string(); });
   const fs::path place = fs::absolute(out);
+  if (fs::is_directory(place) || !place.has_filename())
+    throw Error(Exit::kUsage,
+                fmt::format("'{}' is a folder, expected the name of a file", out.string()));
   const fs::path temporary =
       place.parent_path() / (std::string(disk::kTemporary) + place.filename().string());
   try {
@@ -216,7 +263,7 @@ void write_archive(const fs::path& package, const std::string& folder, std::vect
     for (const fs::path& file : files)
       writer.add(package / file, folder + "/" + file.generic_string());
     writer.finish();
-    fs::rename(temporary, place);
+    if (::rename(temporary.c_str(), place.c_str()) != 0) throw disk::failure("write", place, errno);
   } catch (...) {
     std::error_code ignored;
     fs::remove(temporary, ignored);
@@ -243,8 +290,9 @@ std::vector<ArchiveMember> list_archive(const fs::path& archive) {
   return members;
 }
 
-void unpack_archive(const fs::path& archive, const fs::path& folder) {
-  const std::vector<ArchiveMember> members = list_archive(archive);
+void unpack_archive(const fs::path& archive, const std::vector<ArchiveMember>& members,
+                    const fs::path& folder) {
+  require_room(archive, members, folder);
   Reader reader(archive);
   std::size_t next = 0;
   reader.each([&](const fs::path&, std::uint64_t size) {

@@ -12,6 +12,7 @@
 #include "host/library_file.hpp"
 #include "host/registry.hpp"
 #include "host/sha256.hpp"
+#include "host/text.hpp"
 
 namespace winnow {
 namespace {
@@ -25,7 +26,8 @@ constexpr const char* kDamaged = "the file is damaged, or from another version o
 bool is_document(const fs::directory_entry& entry) {
   const std::string name = entry.path().filename().string();
   const auto begins = [&](const char* word) { return name.starts_with(word); };
-  return !entry.is_symlink() && entry.is_regular_file() && std::ranges::any_of(kDocuments, begins);
+  return !entry.is_symlink() && entry.is_regular_file() && printable(name) == name &&
+         std::ranges::any_of(kDocuments, begins);
 }
 
 void check_machine(const PackageManifest& package, const Variant& variant) {
@@ -44,7 +46,11 @@ std::string why_not_intact(const PackageManifest& package, const fs::path& file,
                            const std::string& sha256, std::uint64_t size) {
   const fs::path path = package.directory / file;
   const std::string manifest = package.path.filename().string();
-  if (!fs::is_regular_file(path)) return "is missing";
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::none) return "cannot be read: " + error.message();
+  if (!fs::exists(status)) return "is missing";
+  if (!fs::is_regular_file(status)) return "is no file";
   const fs::path real = fs::canonical(path), root = fs::canonical(package.directory);
   if (std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first != root.end())
     return fmt::format("leads out of its package, to {}", real.string());
@@ -88,7 +94,7 @@ std::vector<fs::path> strangers_in(const PackageManifest& package) {
   for (const auto& entry : fs::recursive_directory_iterator(package.directory)) {
     const fs::path file = entry.path().lexically_relative(package.directory);
     if (!entry.is_symlink() && entry.is_directory()) continue;
-    if (std::ranges::find(own, file) == own.end()) strangers.push_back(file);
+    if (!std::ranges::binary_search(own, file)) strangers.push_back(file);
   }
   std::ranges::sort(strangers);
   return strangers;

@@ -5,13 +5,13 @@
 #include <fmt/format.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "host/disk.hpp"
 #include "host/error.hpp"
-#include "host/figures.hpp"
 #include "host/folder_lock.hpp"
 #include "host/package_archive.hpp"
 #include "host/semantic_version.hpp"
@@ -24,7 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kWork = "install-";  // behind disk::kTemporary
+constexpr const char* kWork = "install-";      // behind disk::kTemporary
+constexpr const char* kReplaced = "replaced";  // in a work folder: a package between two renames
 
 disk::File lock(const fs::path& root) {
   try {
@@ -42,9 +43,9 @@ disk::File lock(const fs::path& root) {
 class WorkFolder {
  public:
   explicit WorkFolder(const fs::path& root) {
-    for (const auto& entry : fs::directory_iterator(root))  // of installs that were killed
+    for (const auto& entry : fs::directory_iterator(root))
       if (entry.path().filename().string().starts_with(std::string(disk::kTemporary) + kWork))
-        fs::remove_all(entry.path());
+        clear(entry.path(), root);
     std::string name = (root / (std::string(disk::kTemporary) + kWork + "XXXXXX")).string();
     if (!::mkdtemp(name.data())) throw disk::failure("write", root, errno);
     path_ = name;
@@ -57,6 +58,15 @@ class WorkFolder {
   fs::path operator/(const char* name) const { return path_ / name; }
 
  private:
+  // What a killed process left.
+  static void clear(const fs::path& left, const fs::path& root) {
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(left / kReplaced, none))
+      if (!fs::exists(fs::symlink_status(root / entry.path().filename())))
+        fs::rename(entry.path(), root / entry.path().filename());
+    fs::remove_all(left);
+  }
+
   fs::path path_;
 };
 
@@ -97,13 +107,19 @@ std::vector<std::string> names_of(const fs::path& directory) {
   return names;
 }
 
+// A package of this id, else the one that offers a plugin of this id.
 fs::path find_package(const std::string& id, const fs::path& root) {
-  std::vector<std::string> known;
+  std::vector<std::string> known, offering;
   for (const fs::path& directory : packages_in(root)) {
     const std::vector<std::string> names = names_of(directory);
-    if (std::ranges::find(names, id) != names.end()) return directory;
+    if (names.front() == id) return directory;
+    if (std::ranges::count(names, id) > 0) offering.push_back(directory.string());
     known.insert(known.end(), names.begin(), names.end());
   }
+  if (offering.size() == 1) return offering.front();
+  if (!offering.empty())
+    throw Error(Exit::kPlugin, fmt::format("{} packages offer '{}': {}; name one by its own id",
+                                           offering.size(), id, list_of(offering)));
   std::ranges::sort(known);
   const auto repeated = std::ranges::unique(known);
   known.erase(repeated.begin(), repeated.end());
@@ -115,26 +131,39 @@ fs::path find_package(const std::string& id, const fs::path& root) {
               fmt::format("no plugin '{}' is installed in '{}'; {}", id, root.string(), near));
 }
 
+// `to`, which is not there yet, gets the bytes of the regular file `from`, durable; links are not
+// followed.
+void copy_new(const fs::path& from, const fs::path& to) {
+  const disk::File in = disk::open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  disk::size(in, from);  // throws for what is no regular file
+  const disk::File out = disk::open(to, O_WRONLY | O_CREAT | O_EXCL);
+  std::string block(std::size_t{1} << 20, '\0');
+  for (std::uint64_t offset = 0;;) {
+    const ssize_t n = ::read(in.fd(), block.data(), block.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw disk::failure("read", from, errno);
+    if (n == 0) break;
+    disk::write_at(out, std::string_view(block).substr(0, static_cast<std::size_t>(n)), offset, to);
+    offset += static_cast<std::uint64_t>(n);
+  }
+  disk::sync_data(out, to);
+}
+
 void copy_package(const fs::path& from, const fs::path& to) {
   const PackageManifest manifest = require_sound(from);
   for (const fs::path& file : files_of(manifest)) {
     fs::create_directories((to / file).parent_path());
-    fs::copy_file(fs::canonical(manifest.directory / file), to / file);
-    fs::permissions(to / file, fs::perms(0644));
+    copy_new(fs::canonical(manifest.directory / file), to / file);
   }
 }
 
-void require_room(const fs::path& archive, const fs::path& root) {
-  std::uint64_t bytes = 0;
-  for (const ArchiveMember& member : list_archive(archive)) bytes += member.size;
-  const std::uint64_t room = fs::space(root).available;
-  if (bytes > room)
-    throw Error(Exit::kResources,
-                fmt::format("'{}' needs {}, the disk of '{}' has {}", archive.string(),
-                            bytes_text(bytes), root.string(), bytes_text(room)));
+void sync_folders(const fs::path& folder) {
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_directory()) disk::sync_folder(entry.path());
+  disk::sync_folder(folder);
 }
 
-// All that lies in a package is named by its manifest, so that its hashes vouch for all of it.
+// Code or data that no hash vouches for.
 void refuse_strangers(const PackageManifest& manifest) {
   const auto strangers = strangers_in(manifest);
   if (!strangers.empty())
@@ -145,27 +174,27 @@ void refuse_strangers(const PackageManifest& manifest) {
 
 class Installer {
  public:
-  Installer(const fs::path& source, const fs::path& root, bool force)
-      : source_(source), root_(root), force_(force) {}
+  // `members`: what is packed in `source`, if it is no folder.
+  Installer(const fs::path& source, const std::vector<ArchiveMember>& members, const fs::path& root,
+            bool force)
+      : source_(source), members_(members), root_(root), force_(force) {}
 
   Installed install() {
     const WorkFolder work(root_);
     const fs::path fresh = work / "new";
     fs::create_directory(fresh);
     const PackageManifest manifest = speaking_of(source_, fresh, [&] {
-      if (fs::is_directory(source_)) {
+      if (members_.empty())
         copy_package(source_, fresh);
-      } else {
-        require_room(source_, root_);
-        unpack_archive(source_, fresh);
-      }
+      else
+        unpack_archive(source_, members_, fresh);
       PackageManifest sound = require_sound(fresh);
       refuse_strangers(sound);
       return sound;
     });
     Installed installed{root_ / manifest.id, manifest.id, manifest.version, "", false};
     decide(fresh, installed);
-    if (!installed.unchanged) put(fresh, installed.directory, work / "old");
+    if (!installed.unchanged) put(fresh, installed.directory, work / kReplaced);
     return installed;
   }
 
@@ -203,19 +232,31 @@ class Installer {
                                                        : installed.version));
   }
 
-  void put(const fs::path& fresh, const fs::path& target, const fs::path& old) const {
-    disk::sync_folder(fresh);
-    if (!fs::exists(fs::symlink_status(target))) {
+  void put(const fs::path& fresh, const fs::path& target, const fs::path& replaced) const {
+    sync_folders(fresh);
+    if (!fs::exists(fs::symlink_status(target)))
       fs::rename(fresh, target);
-    } else if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) !=
-               0) {
-      fs::rename(target, old);  // a file system that cannot swap two names
-      fs::rename(fresh, target);
-    }
+    else if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) != 0)
+      put_in_two_steps(fresh, target, replaced);
     disk::sync_folder(root_);
   }
 
+  // On a file system that cannot swap two names. Killed between the two renames, the next change
+  // of the folder puts the old package back.
+  static void put_in_two_steps(const fs::path& fresh, const fs::path& target,
+                               const fs::path& replaced) {
+    fs::create_directory(replaced);
+    fs::rename(target, replaced / target.filename());
+    try {
+      fs::rename(fresh, target);
+    } catch (...) {
+      fs::rename(replaced / target.filename(), target);
+      throw;
+    }
+  }
+
   const fs::path& source_;
+  const std::vector<ArchiveMember>& members_;
   const fs::path& root_;
   bool force_;
 };
@@ -232,19 +273,21 @@ Installed install_package(const fs::path& source, const fs::path& root, bool for
     throw Error(Exit::kUsage, fmt::format("'{}' is not there; expected a package: a .tar.gz or a "
                                           "folder with a {}",
                                           source.string(), kManifestFile));
-  if (!fs::is_directory(source)) list_archive(source);  // refused before anything is made
+  std::vector<ArchiveMember> members;
+  if (!fs::is_directory(source)) members = list_archive(source);  // before anything is made
   fs::create_directories(root);
   const disk::File held = lock(root);
-  return Installer(source, root, force).install();
+  return Installer(source, members, root, force).install();
 }
 
 Removed remove_package(const std::string& id, const fs::path& root) {
-  const fs::path directory = find_package(id, root);
+  find_package(id, root);  // refused before anything is made
   const disk::File held = lock(root);
   const WorkFolder work(root);
+  const fs::path directory = find_package(id, root);
   Verified found = look_at(directory);
   if (found.id.empty()) found.id = directory.filename().string();
-  fs::rename(directory, work / "old");  // gone at once, or not at all
+  fs::rename(directory, work / "removed");  // gone at once, or not at all
   disk::sync_folder(root);
   return {directory, found.id, found.version};
 }

@@ -24,7 +24,8 @@ struct Installed {
 
 // Puts a packed package, or a folder that is one, into `root` as root/<package id>. It is unpacked
 // into a temporary folder in `root`, checked (require_sound) and renamed into place, so that a
-// killed or refused install leaves what was there. An installed package is replaced by a newer
+// killed or refused install leaves what was there (where the file system cannot swap two names, the
+// next install or removal puts it back). An installed package is replaced by a newer
 // version (semantic_version.hpp) and by the same one when it is damaged; by an older one, or
 // another one of the same version, only when `force`. None of its code runs. Throws
 // Error(Exit::kPlugin) when it is refused, Error(Exit::kUsage) for what is not there,
@@ -33,9 +34,9 @@ struct Installed {
 Installed install_package(const std::filesystem::path& source, const std::filesystem::path& root,
                           bool force);
 
-// Removes the package in `root` that has this id, offers a plugin of this id, or, when its manifest
-// cannot be read, lies in a folder of this name. Throws Error(Exit::kPlugin) with the nearest id
-// when there is none.
+// Removes the package in `root` that has this id, or, when its manifest cannot be read, lies in a
+// folder of this name; else the one that offers a plugin of this id. Throws Error(Exit::kPlugin)
+// with the nearest id when there is none, and when several offer the plugin.
 struct Removed {
   std::filesystem::path directory;
   std::string id, version;

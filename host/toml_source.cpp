@@ -309,6 +309,23 @@ void refuse_unknown_keys(const toml::table& table, std::span<const std::string> 
   }
 }
 
+void refuse_control_characters(const toml::node& node, Diagnostics& diagnostics) {
+  const auto check = [&](std::string text, const auto& place) {
+    std::erase_if(text, [](char c) { return c == '\n' || c == '\t'; });
+    if (printable(text) != text)
+      diagnostics.add(where_of(place), "this text holds control characters");
+  };
+  if (const auto* text = node.as_string()) check(text->get(), *text);
+  if (const auto* array = node.as_array())
+    for (const toml::node& element : *array) refuse_control_characters(element, diagnostics);
+  if (const auto* table = node.as_table()) {
+    for (const auto& [key, value] : *table) {
+      check(std::string(key.str()), key);
+      refuse_control_characters(value, diagnostics);
+    }
+  }
+}
+
 std::string describe(const toml::node& node) {
   constexpr std::size_t kLongest = 40;
   const auto shortened = [](std::string text) {

@@ -41,6 +41,10 @@ std::optional<toml::table> parse_toml(std::string text, const std::string& name,
 void refuse_unknown_keys(const toml::table& table, std::span<const std::string> known,
                          const std::string& place, Diagnostics& diagnostics);
 
+// One mistake for each text or key below `node` that holds control characters other than line
+// breaks and tabs, or is no UTF-8: what strangers write is shown on terminals.
+void refuse_control_characters(const toml::node& node, Diagnostics& diagnostics);
+
 // What a value is, for messages: `text "abc"`, `the integer 3`, "a table", "a list".
 std::string describe(const toml::node& node);
 

@@ -29,11 +29,11 @@ Unpacked::Unpacked(const fs::path& source) : directory_(source) {
   if (source.filename() == kManifestFile) directory_ = fs::absolute(source).parent_path();
   if (fs::is_directory(directory_)) return;
   std::string name = (fs::temp_directory_path() / "winnow-XXXXXX").string();
-  list_archive(source);  // refused before anything is made
+  const auto members = list_archive(source);  // refused before anything is made
   if (!::mkdtemp(name.data())) throw disk::failure("write", fs::temp_directory_path(), errno);
   temporary_ = directory_ = name;
   try {
-    unpack_archive(source, directory_);
+    unpack_archive(source, members, directory_);
   } catch (...) {
     fs::remove_all(temporary_);
     throw;

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 import unittest
 
-from winnow_cli import CliTest
+from winnow_cli import TEST_PLUGINS, CliTest
 
 ID = "winnow.brightness"
 LIBRARY = "libwinnow_brightness.so"
@@ -151,6 +151,86 @@ file="table.bin"
             value = self.json("plugins", verb, ID, WN_PLUGIN_PATH="")
             self.assertEqual((value["network"], value["writes"]), (True, ["cache", "/srv/x"]), verb)
 
+    def test_names_beyond_ascii_are_packed_and_installed_in_any_locale(self):
+        self.manifest.write_text(self.manifest.read_text() + '\n[[data]]\nfile = "données.bin"\n')
+        (self.source / "données.bin").write_bytes(b"1")
+        for locale in ("C", "C.UTF-8"):
+            with self.subTest(locale):
+                self.done("plugins", "pack", self.source, "--out", "p.tar.gz", LC_ALL=locale)
+                for archive in ("p.tar.gz", self.archive("pax.tar.gz")):
+                    self.done("plugins", "install", archive, LC_ALL=locale)
+                    self.assertEqual((self.installed / ID / "données.bin").read_bytes(), b"1")
+                    self.done("plugins", "remove", ID)
+
+    def test_an_archive_goes_to_a_file_not_a_folder(self):
+        (self.folder / "out").mkdir()
+        for out in ("out", "out/"):
+            self.refused(2, "plugins", "pack", self.source, "--out", out, says=["'%s' is a folder" % out])
+        self.refused(2, "plugins", "pack", self.source, "--out", "nothing/p.tar.gz", says=["nothing", "No such file"])
+        self.assertEqual(list((self.folder / "out").iterdir()), [])
+
+    def test_names_that_no_archive_may_have_are_left_out_or_refused(self):
+        (self.source / "README\x1b[2J.md").write_text("")
+        os.close(os.open(bytes(self.source) + b"/LICENSE\xff", os.O_CREAT))
+        done = self.done("plugins", "pack", self.source, "--out", "p.tar.gz")
+        self.assertIn("1 more", done.stderr)
+        self.assertNotIn("\x1b", done.stderr)
+        self.assertEqual(sorted(self.json("plugins", "inspect", self.source)["others"]), ["LICENSE\ufffd", "README\x1b[2J.md"])
+        self.done("plugins", "install", "p.tar.gz")
+
+    def test_what_a_manifest_says_cannot_steer_a_terminal_or_a_path(self):
+        good = self.manifest.read_text()
+        for before, after, says in [('summary = "', 'summary = "\\u001b[2J', "control characters"),
+                                    ("[provenance]", '[provenance]\nbuilt_with = "gcc\\u0007"', "control characters"),
+                                    ('vendor = "', 'vendor = "\\u009b2J', "control characters"),
+                                    ('version = "1.0.0"', 'version = "1.0.0-../../evil"', "is no version"),
+                                    ('id = "winnow.', 'id = "../winnow.', "is no id")]:
+            with self.subTest(after):
+                self.manifest.write_text((good if before in good else good + "\n[provenance]\n").replace(before, after, 1))
+                for verb in ("inspect", "pack", "install"):
+                    self.assertNotIn("\x1b", self.refused(3, "plugins", verb, self.source, says=[says]).stderr)
+
+    def test_whose_place_a_new_package_takes_is_said(self):
+        self.done("plugins", "install", self.source, XDG_DATA_DIRS="", WN_PLUGIN_PATH="")
+        system = self.folder / "system"
+        shutil.copytree(self.source, system / "winnow/plugins/before")
+        environment = {"WN_PLUGIN_PATH": "", "XDG_DATA_DIRS": str(system)}
+        done = self.done("plugins", "install", self.source, **environment)
+        self.assertIn(f"takes the place of {ID} of '{system}/winnow/plugins/before' (system)", done.stderr)
+        value = self.json("plugins", "install", self.source, **environment)
+        self.assertIn("(system)", value["takes_the_place_of"][0])
+
+    def test_a_package_is_removed_by_its_own_id_before_those_of_its_plugins(self):
+        self.done("plugins", "install", self.source)
+        for name in ("a.first", "b.second"):
+            other = self.package(name, ID)
+            manifest = other / "winnow-plugin.toml"
+            manifest.write_text(manifest.read_text().replace(f'id = "{ID}"', f'id = "{name}"', 1))
+            self.done("plugins", "install", other)
+        self.assertEqual(self.json("plugins", "remove", ID)["id"], ID)
+        self.refused(3, "plugins", "remove", ID, says=["2 packages offer", "a.first", "b.second"])
+        self.done("plugins", "remove", "a.first")
+        self.assertEqual(self.json("plugins", "remove", ID)["id"], "b.second")
+
+    def test_a_package_that_was_being_replaced_when_its_installer_was_killed_comes_back(self):
+        self.installed.mkdir(parents=True)
+        left = self.installed / ".tmp-install-abcdef"
+        shutil.copytree(self.source, left / "replaced" / ID)
+        other = self.package("other", "winnow.sharpness")
+        self.done("plugins", "install", other)
+        self.assertFalse(left.exists())
+        self.assertTrue(self.json("plugins", "verify", ID)["packages"][0]["good"])
+        shutil.copytree(self.source, left / "removed")
+        self.done("plugins", "remove", ID)  # and what was being removed does not
+        self.assertEqual(sorted(path.name for path in self.installed.iterdir()), [".lock", "winnow.sharpness"])
+
+    def test_a_pipe_in_a_package_is_no_file_to_wait_for(self):
+        (self.source / LIBRARY).unlink()
+        os.mkfifo(self.source / LIBRARY)
+        value = self.json("plugins", "inspect", self.source)
+        self.assertEqual(value["files"][0]["problem"], "is no file")
+        self.refused(3, "plugins", "install", self.source, says=["is missing"])
+
     def test_a_folder_is_installed_without_what_its_manifest_does_not_name(self):
         (self.source / "LICENSE").write_text("Free.\n")
         (self.source / "junk").mkdir()
@@ -209,7 +289,8 @@ file="table.bin"
             "is neither a file nor a folder": self.member(f"{ID}/evil", data=b"", type=tarfile.FIFOTYPE),
             "lies below a file": self.member(f"{ID}/{LIBRARY}/evil"),
             "has a name that no package needs": self.member(f"{ID}/ev\x1bil"),
-            "would unpack to more than": self.member(f"{ID}/evil", data=b"", size=1 << 45),
+            "would unpack to more than 64 GiB": self.member(f"{ID}/evil", data=b"", size=1 << 45),
+            "would unpack to more than 100 times its size": self.member(f"{ID}/evil", data=b"", size=1 << 30),
         }
         for says, member in bad.items():
             with self.subTest(says):
@@ -323,16 +404,37 @@ file="table.bin"
             "minor": ("needs_minor = 0\nbuilt_minor = 0", "needs_minor = 9\nbuilt_minor = 9", "needs plugin ABI 1.9"),
             "interface": ('kind = "verifier"\n', 'kind = "verifier"\nrequires = ["wn.host.magic/1"]\n', "needs wn.host.magic/1"),
             "variant": ('arch = "x86_64"', 'arch = "riscv64"', "is for riscv64, this machine is"),
-            "shadowed": ("Prefers", "Likes", "shadowed by"),
+            "shadowed": ("Prefers", "Likes", f"shadowed by {self.folder}/all/a-good/winnow-plugin.toml"),
+            "older": ('version = "1.0.0"', 'version = "1.0.0-rc.2"', "is 1.0.0-rc.2, older than 1.0.0: shadowed by"),
             "disabled": ("winnow.brightness", "winnow.disabled", "disabled by WN_PLUGINS_DISABLE"),
+            "twice": ("[[variant]]", '[[plugin]]\nid = "winnow.brightness"\nkind = "verifier"\n[[variant]]', "a second plugin"),
+            "size": ("winnow.brightness", "winnow.size", "bytes, winnow-plugin.toml says"),
+            "hash": ("winnow.brightness", "winnow.hash", "its sha256 is"),
+            "data": ("winnow.brightness", "winnow.data", "table.bin: is missing"),
+            "machine": ("winnow.brightness", "winnow.machine", "is built for riscv, this program for"),
+            "text": ("winnow.brightness", "winnow.text", "is no ELF shared library"),
+            "missing": ("winnow.brightness", "winnow.missing", "no variant fits: libwinnow_brightness.so is missing"),
+            "unlocked": ("winnow.brightness", "winnow.unlocked", "is not in the lock"),
         }
         folder = self.folder / "all"
         shutil.copytree(self.source, folder / "a-good")
+        self.done("plugins", "lock", "--file", "winnow-plugins.lock", ID, WN_PLUGIN_PATH=str(folder))
         for name, (before, after, _) in cases.items():
             shutil.copytree(self.source, folder / name)
-            manifest = folder / name / "winnow-plugin.toml"
+            manifest, library = folder / name / "winnow-plugin.toml", folder / name / LIBRARY
             self.assertIn(before, manifest.read_text())
             manifest.write_text(manifest.read_text().replace(before, after))
+            if name == "data":
+                manifest.write_text(manifest.read_text() + f'\n[[data]]\nfile = "table.bin"\nsha256 = "{"0" * 64}"\n')
+            good = library.read_bytes()
+            bad = {"size": good + b"\0", "hash": good[:-1] + bytes([good[-1] ^ 1]), "text": b"no library".ljust(len(good)),
+                   "machine": good[:18] + b"\xf3\0" + good[20:]}
+            if name in bad:
+                library.write_bytes(bad[name])
+            if name in ("text", "machine"):
+                manifest.write_text(manifest.read_text().replace(hashlib.sha256(good).hexdigest(), sha256(library)))
+            if name == "missing":
+                library.unlink()
         environment = {"WN_PLUGIN_PATH": str(folder), "WN_PLUGINS_DISABLE": "winnow.disabled"}
         text = self.done("plugins", "list", "--why", **environment).stdout
         value = self.json("plugins", "list", "--why", **environment)
@@ -345,6 +447,22 @@ file="table.bin"
                 self.assertEqual(text.count(str(folder / name) + " (WN_PLUGIN_PATH)"), 1)
         taken = [p["directory"] for p in value["plugins"] if p["usable"]]
         self.assertEqual(taken, [str(folder / "a-good")])
+        for package in folder.iterdir():  # and no more than one line
+            self.assertEqual(text.count(f"from {package} (") + text.count(f"\n{package} ("), 1, package)
+
+    def test_of_two_versions_in_one_folder_the_newer_is_taken(self):
+        for name, version in [("a", "1.9.0"), ("b", "1.10.0"), ("c", "1.10.0-rc.1")]:
+            shutil.copytree(self.source, self.folder / "all" / name)
+            manifest = self.folder / "all" / name / "winnow-plugin.toml"
+            manifest.write_text(manifest.read_text().replace('version = "1.0.0"', f'version = "{version}"'))
+        value = self.json("plugins", "list", WN_PLUGIN_PATH=str(self.folder / "all"))
+        self.assertEqual([p["version"] for p in value["plugins"]], ["1.10.0"])
+
+    def test_plugins_of_one_package_share_a_line(self):
+        text = self.done("plugins", "list", "--why", WN_PLUGIN_PATH=str(TEST_PLUGINS / "winnow.toy.verifiers")).stdout
+        lines = [line for line in text.splitlines() if "taken from" in line]
+        self.assertEqual(len(lines), 1)
+        self.assertIn("winnow.toy.first_pixel, ", lines[0])
 
     def test_a_library_with_another_hash_is_refused_when_it_is_loaded(self):
         with (self.source / LIBRARY).open("r+b") as library:

@@ -22,6 +22,60 @@ std::string shipped() {
   return read_bytes(std::filesystem::path(PLUGINS) / "winnow.brightness/libwinnow_brightness.so");
 }
 
+struct Section {
+  std::string name;
+  std::uint32_t type, link, info;
+  std::string bytes;
+};
+
+template <typename T>
+std::string bytes_of(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+// A library of these sections alone; number 1 holds their names.
+std::string crafted(std::vector<Section> sections) {
+  std::string names(1, '\0');
+  sections.insert(sections.begin(), {{"", SHT_NULL, 0, 0, ""}, {"names", SHT_STRTAB, 0, 0, ""}});
+  std::vector<Elf64_Shdr> headers;
+  for (const Section& section : sections) {
+    Elf64_Shdr& header = headers.emplace_back();
+    header = {};
+    header.sh_name = static_cast<std::uint32_t>(names.size());
+    header.sh_type = section.type;
+    header.sh_link = section.link;
+    header.sh_info = section.info;
+    names += section.name + '\0';
+  }
+  sections[1].bytes = names;
+  std::string contents;
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    headers[i].sh_offset = sizeof(Elf64_Ehdr) + contents.size();
+    headers[i].sh_size = sections[i].bytes.size();
+    contents += sections[i].bytes;
+  }
+  Elf64_Ehdr elf;
+  std::memcpy(&elf, shipped().data(), sizeof elf);
+  elf.e_shoff = sizeof elf + contents.size();
+  elf.e_shnum = static_cast<std::uint16_t>(headers.size());
+  elf.e_shstrndx = 1;
+  std::string file = bytes_of(elf) + contents;
+  for (const Elf64_Shdr& header : headers) file += bytes_of(header);
+  return file;
+}
+
+std::string repeated(const std::string& text, std::size_t times) {
+  std::string all;
+  for (std::size_t i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+ElfLibrary read(const std::string& bytes) {
+  const TemporaryFolder folder;
+  write_bytes(folder / "a.so", bytes);
+  return read_elf_library(folder / "a.so");
+}
+
 }  // namespace
 
 TEST_CASE("a shipped library says what it exports and needs", "[elf_file]") {
@@ -48,6 +102,53 @@ TEST_CASE("a big-endian library is told by its header", "[elf_file]") {
   CHECK(header->shared_library);
   CHECK_FALSE(header->little_endian);
   CHECK_THROWS_WITH(read_elf_library(folder / "a.so"), Catch::Contains("another byte order"));
+}
+
+TEST_CASE("a crafted library costs neither memory nor hours", "[elf_file]") {
+  std::string long_name(1 << 20, 'a');
+  const Section text{"text", SHT_STRTAB, 0, 0, long_name.append(1, '\0')};
+  SECTION("thousands of symbols with one long name") {
+    Elf64_Sym symbol{};
+    symbol.st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
+    symbol.st_shndx = 1;
+    symbol.st_size = 1;
+    const auto file = [&](std::size_t times) {
+      return crafted({text, {"symbols", SHT_DYNSYM, 2, 0, repeated(bytes_of(symbol), times)}});
+    };
+    CHECK(read(file(2)).exports == std::vector<std::string>(2, std::string(1 << 20, 'a')));
+    CHECK_THROWS_WITH(read(file(4000)), Catch::Contains("its names are too long"));
+  }
+  SECTION("every list of symbol versions runs through all others") {
+    Elf64_Verneed need{};
+    need.vn_version = 1;
+    need.vn_cnt = 0xFFFF;
+    need.vn_next = sizeof need;  // where a Vernaux has its own
+    const std::uint32_t many = 10000;
+    std::string needs = repeated(bytes_of(need), many - 1);
+    need.vn_next = 0;
+    needs += bytes_of(need);
+    CHECK_THROWS_WITH(
+        read(crafted({text, {"needs", SHT_GNU_verneed, 2, many, needs}})),
+        Catch::Contains("its symbol versions overlap") || Catch::Contains("names are too long"));
+    const Section short_text{"text", SHT_STRTAB, 0, 0, std::string("a\0", 2)};
+    CHECK_THROWS_WITH(read(crafted({short_text, {"needs", SHT_GNU_verneed, 2, many, needs}})),
+                      Catch::Contains("its symbol versions overlap"));
+  }
+  SECTION("a million compilers") {
+    std::string comment;
+    for (int i = 0; i < 1'000'000; ++i) comment += std::to_string(i) + '\0';
+    CHECK(read(crafted({{".comment", SHT_PROGBITS, 0, 0, comment}})).compilers.size() < 10'000);
+  }
+  SECTION("a section of a GiB") {
+    const TemporaryFolder folder;
+    std::string bytes = crafted({text, {"symbols", SHT_DYNSYM, 2, 0, ""}});
+    const std::uint64_t huge = std::uint64_t{1} << 30;
+    const std::size_t last = bytes.size() - sizeof(Elf64_Shdr);
+    std::memcpy(&bytes[last + offsetof(Elf64_Shdr, sh_size)], &huge, sizeof huge);
+    write_bytes(folder / "a.so", bytes);
+    std::filesystem::resize_file(folder / "a.so", 2 * huge);
+    CHECK_THROWS_WITH(read_elf_library(folder / "a.so"), Catch::Contains("is too large"));
+  }
 }
 
 TEST_CASE("damaged libraries are read or refused, and nothing else", "[elf_file]") {
