@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "host/cli_verbs.hpp"
 #include "host/figures.hpp"
 #include "host/text.hpp"
+#include "host/why_not_taken.hpp"
 
 namespace winnow {
 namespace {
@@ -41,20 +43,49 @@ ordered_json brief_json(const FoundPlugin& found) {
   return json;
 }
 
-std::string reasons_text(const Registry& registry, const std::string& kind) {
+// The lock of the folder that the command is given in.
+std::optional<PluginLock> lock_here() {
+  if (!std::filesystem::exists(std::filesystem::symlink_status(kLockFile))) return std::nullopt;
+  return read_plugin_lock(kLockFile);
+}
+
+// A line for each package, unless its plugins fare differently.
+std::string reasons_text(const std::vector<Verdict>& verdicts, const Registry& registry) {
   std::string text;
-  for (const FoundPlugin& found : registry.plugins()) {
-    if (!kind.empty() && to_string(found.plugin().kind) != kind) continue;
-    if (found.skipped.empty())
-      text += fmt::format("{}: taken from {} ({})\n", found.plugin().id,
-                          found.package->directory.string(), found.origin);
-    else
-      text += fmt::format("{}: not taken from {} ({}): {}\n", found.plugin().id,
-                          found.package->directory.string(), found.origin, found.skipped);
+  for (std::size_t first = 0, last; first < verdicts.size(); first = last) {
+    const FoundPlugin& found = *verdicts[first].plugin;
+    const std::string& why_not = verdicts[first].why_not;
+    std::vector<std::string> ids;
+    for (last = first; last < verdicts.size() && verdicts[last].plugin->package == found.package &&
+                       verdicts[last].why_not == why_not;
+         ++last)
+      ids.push_back(verdicts[last].plugin->plugin().id);
+    text += fmt::format("{}: {}taken from {} ({}){}{}\n", fmt::join(ids, ", "),
+                        why_not.empty() ? "" : "not ", found.package->directory.string(),
+                        found.origin, why_not.empty() ? "" : ": ", why_not);
   }
   for (const BrokenPackage& broken : registry.broken())
     text += fmt::format("{} ({}): {}\n", broken.path.string(), broken.origin, broken.reason);
   return text;
+}
+
+void add_reasons(const Registry& registry, const std::string& kind, Answer& answer) {
+  const std::optional<PluginLock> lock = lock_here();
+  std::vector<Verdict> all = verdicts(registry, lock ? &*lock : nullptr);
+  std::erase_if(all, [&](const Verdict& verdict) {
+    return !kind.empty() && to_string(verdict.plugin->plugin().kind) != kind;
+  });
+  answer.text.append("\n").append(reasons_text(all, registry));
+  answer.json["plugins"] = ordered_json::array();
+  for (const Verdict& verdict : all) {
+    auto& json = answer.json["plugins"].emplace_back(brief_json(*verdict.plugin));
+    json["usable"] = verdict.why_not.empty();
+    if (!verdict.why_not.empty()) json["reason"] = verdict.why_not;
+  }
+  answer.json["broken"] = ordered_json::array();
+  for (const BrokenPackage& broken : registry.broken())
+    answer.json["broken"].push_back(
+        {{"path", broken.path.string()}, {"origin", broken.origin}, {"reason", broken.reason}});
 }
 
 bool goes_by(const PluginManifest& plugin, const std::string& id) {
@@ -136,22 +167,15 @@ Answer plugins_list_verb(const CommandLine& line) {
   for (const FoundPlugin& found : registry.plugins()) {
     const std::string kind = to_string(found.plugin().kind);
     if (!line.kind.empty() && kind != line.kind) continue;
-    if (!found.skipped.empty() && !line.why) continue;
+    if (!found.skipped.empty()) continue;
     answer.json["plugins"].push_back(brief_json(found));
-    if (found.skipped.empty())
-      rows.push_back({found.plugin().id, kind, found.package->version, found.plugin().summary});
+    rows.push_back({found.plugin().id, kind, found.package->version, found.plugin().summary});
   }
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
     return std::tie(a[1], a[0]) < std::tie(b[1], b[0]);
   });
   answer.text = rows.empty() ? "no plugins\n" : table_text(rows);
-  if (line.why) {
-    answer.text += "\n" + reasons_text(registry, line.kind);
-    answer.json["broken"] = ordered_json::array();
-    for (const BrokenPackage& broken : registry.broken())
-      answer.json["broken"].push_back(
-          {{"path", broken.path.string()}, {"origin", broken.origin}, {"reason", broken.reason}});
-  }
+  if (line.why) add_reasons(registry, line.kind, answer);
   return answer;
 }
 

@@ -10,6 +10,8 @@
 #include <set>
 
 #include "host/error.hpp"
+#include "host/package_files.hpp"
+#include "host/semantic_version.hpp"
 #include "host/text.hpp"
 #include "host/variant.hpp"
 
@@ -17,7 +19,7 @@ namespace winnow {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kManifestName = "winnow-plugin.toml";
+using Package = std::shared_ptr<const PackageManifest>;
 constexpr const char* kDisabled = "disabled by WN_PLUGINS_DISABLE";
 
 bool names(const PluginManifest& plugin, const std::string& id) {
@@ -97,11 +99,14 @@ class Scan {
 
  private:
   void scan_entry(const SearchPath::Entry& entry) {
-    const fs::path directory = entry.directory.filename() == kManifestName
+    const fs::path directory = entry.directory.filename() == kManifestFile
                                    ? entry.directory.parent_path()
                                    : entry.directory;
     std::error_code none;  // a folder that may not be searched is like one that is not there
-    if (fs::exists(directory / kManifestName, none)) return read_package(directory, entry);
+    if (fs::exists(directory / kManifestFile, none)) {
+      if (const Package package = read_package(directory, entry)) add(package, entry);
+      return;
+    }
     std::error_code failed;
     std::vector<fs::path> children;
     for (fs::directory_iterator at(directory, failed), end; !failed && at != end;
@@ -111,14 +116,18 @@ class Scan {
       return refuse(directory, entry, "cannot be read: " + failed.message());
     std::sort(children.begin(), children.end());  // the order of a directory is not stable
     bool any = false;
+    std::vector<Package> packages;
     for (const auto& child : children) {
-      if (fs::is_symlink(child, none) && !fs::exists(child, none))
+      if (fs::is_symlink(child, none) && !fs::exists(child, none)) {
         refuse(child, entry, "is a symbolic link to nothing");
-      else if (fs::exists(child / kManifestName, failed))
-        read_package(child, entry), any = true;
+      } else if (fs::exists(child / kManifestFile, failed)) {
+        if (Package package = read_package(child, entry)) packages.push_back(std::move(package));
+        any = true;
+      }
     }
+    for (const Package& package : newest_first(packages)) add(package, entry);
     if (entry.required && !any)
-      refuse(directory, entry, fmt::format("holds no package (no {} in it)", kManifestName));
+      refuse(directory, entry, fmt::format("holds no package (no {} in it)", kManifestFile));
   }
 
   void refuse(const fs::path& path, const SearchPath::Entry& entry, const std::string& reason) {
@@ -127,15 +136,34 @@ class Scan {
     broken_.push_back({path, entry.origin, reason});
   }
 
-  void read_package(const fs::path& directory, const SearchPath::Entry& entry) {
+  // Nothing: it was seen before, or is refused.
+  Package read_package(const fs::path& directory, const SearchPath::Entry& entry) {
     std::error_code none;
-    if (!seen_.insert(fs::weakly_canonical(directory, none)).second) return;
-    std::shared_ptr<const PackageManifest> package;
+    if (!seen_.insert(fs::weakly_canonical(directory, none)).second) return nullptr;
     try {
-      package = std::make_shared<PackageManifest>(read_manifest(directory / kManifestName));
+      return std::make_shared<PackageManifest>(read_manifest(directory / kManifestFile));
     } catch (const Error& error) {
-      return refuse(directory, entry, error.what());
+      refuse(directory, entry, error.what());
+      return nullptr;
     }
+  }
+
+  // Several versions of a package in one folder: the newest is looked at first, where the first of
+  // them stands.
+  static std::vector<Package> newest_first(const std::vector<Package>& packages) {
+    std::vector<Package> sorted;
+    for (const Package& package : packages) {
+      const auto same = [&](const Package& other) { return other->id == package->id; };
+      auto place = std::ranges::find_if(sorted, same);
+      while (place != sorted.end() && same(*place) &&
+             compare_versions((*place)->version, package->version) >= 0)
+        ++place;
+      sorted.insert(place, package);
+    }
+    return sorted;
+  }
+
+  void add(const Package& package, const SearchPath::Entry& entry) {
     const std::size_t first = plugins_.size();
     for (std::size_t i = 0; i < package->plugins.size(); ++i) {
       FoundPlugin found{package, i, 0, entry.origin, ""};
@@ -154,10 +182,18 @@ class Scan {
     if (!reason.empty()) return reason;
     for (std::size_t i = 0; i < plugins_.size(); ++i)
       if (plugins_[i].skipped.empty() && names(plugins_[i].plugin(), found.plugin().id))
-        return i < first ? fmt::format("shadowed by {} ({})", plugins_[i].package->path.string(),
-                                       plugins_[i].origin)
+        return i < first ? why_shadowed(found, plugins_[i])
                          : "the same id stands twice in this manifest";
     return "";
+  }
+
+  static std::string why_shadowed(const FoundPlugin& found, const FoundPlugin& taken) {
+    const PackageManifest &own = *found.package, &other = *taken.package;
+    const std::string older =
+        own.id == other.id && compare_versions(own.version, other.version) < 0
+            ? fmt::format("is {}, older than {}: ", own.version, other.version)
+            : "";
+    return fmt::format("{}shadowed by {} ({})", older, other.path.string(), taken.origin);
   }
 
   const SearchPath& path_;

@@ -12,6 +12,7 @@
 #include "host/guard.hpp"
 #include "host/plugin_library.hpp"
 #include "host/plugin_provider.hpp"
+#include "host/why_not_taken.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/package.hpp"
 
@@ -169,6 +170,27 @@ TEST_CASE("a library that differs from its manifest is refused with both sides",
              Contains("the option 'size' differs"));
   CHECK_THAT(sentence_of("other_options"), Contains("the option 'size' differs"));
   CHECK_THAT(sentence_of("bad_options"), Contains("its embedded options are no TOML"));
+}
+
+TEST_CASE("what is seen without running it gives one reason before anything is loaded",
+          "[broken]") {
+  const TemporaryFolder folder;
+  std::string riscv = zoo("none");
+  const Elf64_Half machine = EM_RISCV;
+  riscv.replace(offsetof(Elf64_Ehdr, e_machine), sizeof machine,
+                reinterpret_cast<const char*>(&machine), sizeof machine);
+  const auto why_not = [&](const Package& package) {
+    write_package(folder / "p", package);
+    const Registry registry = scan({folder.path()});
+    const auto all = verdicts(registry, nullptr);
+    REQUIRE(all.size() == 1);
+    return all.front().why_not;
+  };
+  CHECK(why_not({.library = zoo("none")}).empty());
+  CHECK_THAT(why_not({.library = zoo("no_symbol")}), Contains("does not export"));
+  CHECK_THAT(why_not({.library = riscv}), Contains("is built for riscv"));
+  CHECK_THAT(why_not({.library = "#!/bin/sh\n"}), Contains("is no ELF shared library"));
+  CHECK(why_not({.library = zoo("magic")}).empty());  // only its own code says so
 }
 
 TEST_CASE("further exported symbols are a warning that names one", "[broken]") {
