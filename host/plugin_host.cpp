@@ -15,7 +15,8 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 // A plugin's death is the host's to tell, and the fence stands in the way of the leak detector.
-extern "C" const char* __asan_default_options() {
+// Visible, or the sanitizer's library would not find it.
+extern "C" [[gnu::visibility("default")]] const char* __asan_default_options() {
   return "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0";
 }
 #endif
