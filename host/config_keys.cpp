@@ -89,7 +89,9 @@ ConfigSection tasks_section() {
           {described(at_least(key("classes", WN_OPT_I64_LIST, "Class ids."), 0), "none"),
            described(key("prompts", WN_OPT_STR_LIST,
                          "Prompts of at most 10,000 characters each, or a file of them, one per "
-                         "line; empty lines of a file are passed over."),
+                         "line; empty lines are passed over. A .jsonl file has an object with a "
+                         "\"prompt\" on each line, a .csv file a column named prompt; what else "
+                         "they hold is passed over."),
                      "none", "path"),
            described(key("images", WN_OPT_STR_LIST,
                          "PNG files that condition the sampler, relative to this file."),

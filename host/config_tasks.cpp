@@ -5,6 +5,7 @@
 #include <array>
 
 #include "host/config_reader.hpp"
+#include "host/prompt_file.hpp"
 #include "host/text.hpp"
 #include "host/toml_source.hpp"
 
@@ -80,18 +81,12 @@ class TaskReader {
     const fs::path path = beside_source(node, name);
     const auto text = read_text_file(path, kLargestPromptFile, where_of(node), diagnostics_);
     if (!text) return;
-    std::string_view rest(*text);
-    if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
     const std::size_t before = diagnostics_.all().size();
-    for (std::uint32_t line = 1; !rest.empty() && tasks_.size() <= kMostTasks; ++line) {
-      const std::size_t end = std::min(rest.find('\n'), rest.size());
-      std::string_view prompt = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      if (prompt.ends_with('\r')) prompt.remove_suffix(1);
-      if (prompt.find_first_not_of(" \t") != std::string_view::npos) {
-        add_prompt(prompt, {path.string(), line, 1, 1});
-      }
-    }
+    const auto take = [&](std::string_view prompt, const Where& where) {
+      add_prompt(prompt, where);
+      return tasks_.size() <= kMostTasks;
+    };
+    for_each_prompt(path, *text, take, diagnostics_);
     // Only then: the text may be large.
     if (diagnostics_.all().size() > before) diagnostics_.add_source(path.string(), *text);
   }

@@ -38,7 +38,7 @@ dual::Network make_network(uint64_t seed) {
   classifier::Shape image;
   image.widths = {32, 64, 64}, image.kernels = {5, 3, 3}, image.strides = {2, 2, 1};
   image.flatten = true, image.features = 128, image.classes = kJoint;
-  dual::Network net = dual::make_network(image, {}, dual::Vocabulary(caption_words()),
+  dual::Network net = dual::make_network(image, {}, Vocabulary(caption_words()),
                                          generator_for(seed, kInit, 0));
   net.prompts = held_out_prompts();
   net.class_words = first_class_words();

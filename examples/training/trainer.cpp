@@ -250,7 +250,7 @@ void write_weights(const std::string& file, std::map<std::string, at::Tensor> we
   metadata.insert(loop.identity.begin(), loop.identity.end());
   metadata["images"] = std::to_string(images);
   metadata["minutes"] = std::to_string(static_cast<int64_t>(trainer.seconds / 60 + 0.5));
-  metadata["dataset"] = "Fashion-MNIST";
+  metadata.emplace("dataset", "Fashion-MNIST");
   save_tensors(file, weights, metadata);
   std::printf("wrote %s\n", file.c_str());
 }

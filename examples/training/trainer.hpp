@@ -100,7 +100,7 @@ struct Loop {
 bool train(Trainer& trainer, const Loop& loop, const std::function<at::Tensor(int64_t step)>& loss);
 
 // Writes what a training shipped, in float16, with the loop's identity, `metadata`, the number of
-// images and the minutes it took.
+// images and the minutes it took. The dataset is Fashion-MNIST unless `metadata` names another.
 void write_weights(const std::string& file, std::map<std::string, at::Tensor> weights,
                    const Trainer& trainer, const Loop& loop, int64_t images,
                    std::map<std::string, std::string> metadata);

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "samplers/sit_layers.hpp"
+
 namespace winnow::sit {
 
 struct Config {
@@ -28,16 +30,6 @@ struct Config {
   int64_t out_channels = 1;  // 2 x channels in checkpoints trained with learn_sigma
   int64_t size = 28;         // pixels per side, a multiple of patch
   int64_t classes = 10;      // without the null class
-};
-
-struct Linear {
-  at::Tensor weight;  // [out, in]
-  at::Tensor bias;    // [out]
-};
-
-struct Block {
-  Linear qkv, proj, fc1, fc2;
-  Linear modulation;  // width -> 6 width: shift, scale, gate of the attention, then of the MLP
 };
 
 struct Network {

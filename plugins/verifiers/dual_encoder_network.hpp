@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "verifiers/classifier_network.hpp"
-#include "verifiers/vocabulary.hpp"
+#include "vocabulary.hpp"
 
 namespace winnow::dual {
 

@@ -256,6 +256,85 @@ TEST_CASE("prompts come from a list or from a file, one per line", "[config]") {
   CHECK(contains(bench.refusal(text).second, "expected at least one task"));
 }
 
+namespace {
+
+// The prompts that a file of this name and content gives.
+std::vector<std::string> prompts_of(const std::string& name, const std::string& content) {
+  Workbench bench;
+  write_bytes(bench.folder / name, content);
+  std::vector<std::string> out;
+  const std::string config = replaced(kSmall, "classes = [4]", "prompts = \"" + name + "\"");
+  for (const TaskSpec& task : bench.load(config).tasks) out.push_back(task.prompt);
+  return out;
+}
+
+std::string prompts_refusal(const std::string& name, const std::string& content) {
+  Workbench bench;
+  write_bytes(bench.folder / name, content);
+  return bench.refusal(replaced(kSmall, "classes = [4]", "prompts = \"" + name + "\"")).second;
+}
+
+}  // namespace
+
+TEST_CASE("prompts come from JSON Lines", "[config]") {
+  const std::vector<std::string> wanted = {"a red cube", "two\nlines \xC3\xA4", "alone"};
+  CHECK(prompts_of("p.jsonl",
+                   "{\"prompt\": \"a red cube\", \"scene\": {\"objects\": [1]}}\r\n\n"
+                   "{\"id\": 7, \"prompt\": \"two\\nlines \\u00e4\"}\n"
+                   "\"alone\"") == wanted);
+  const std::string report = prompts_refusal("p.JSONL",
+                                             "{\"prompt\": \"good\"}\n"
+                                             "{\"prompt\": \"cut\n"
+                                             "[1]\n"
+                                             "{\"promt\": \"a\"}\n"
+                                             "{\"prompt\": 3}\n"
+                                             "{\"prompt\": \"\xFF\"}\n"
+                                             "{\"prompt\": \" \"}\n");
+  INFO(report);
+  CHECK(
+      contains(report, "the line is not JSON from here on, expected an object with a \"prompt\""));
+  CHECK(contains(report, "p.JSONL:2:16\n"));
+  CHECK(contains(report, "the line is a list, expected an object with a \"prompt\""));
+  CHECK(contains(report, "the object has no \"prompt\""));
+  CHECK(contains(report, "did you mean 'promt'?"));
+  CHECK(contains(report, "\"prompt\" is a number, expected text"));
+  CHECK(contains(report, "the line is not UTF-8 from here on"));
+  CHECK(contains(report, "the prompt is empty"));
+}
+
+TEST_CASE("prompts come from a column of a CSV file", "[config]") {
+  const std::vector<std::string> wanted = {"a red cube", "a \"big\", blue\nball", "three"};
+  CHECK(prompts_of("p.csv",
+                   "id,prompt,note\r\n1,a red cube,\r\n"
+                   "2,\"a \"\"big\"\", blue\nball\",x\n\n3,three,\"y, z\"") == wanted);
+  const std::string columns = prompts_refusal("p.csv", "id,Prompts\n1,a\n");
+  INFO(columns);
+  CHECK(contains(columns, "the header has no column 'prompt', it has 'id' or 'Prompts'"));
+  CHECK(contains(columns, "did you mean 'Prompts'?"));
+  CHECK(contains(prompts_refusal("p.csv", "id,prompt\n1,a\n2,b,c\n"),
+                 "the row has 3 fields, the header has 2"));
+  const std::string open = prompts_refusal("p.csv", "prompt\na\n\"b\nc\n");
+  INFO(open);
+  CHECK(contains(open, "the quotation mark is never closed"));
+  CHECK(contains(open, "p.csv:3:1\n"));
+  const std::string after = prompts_refusal("p.csv", "prompt\n\"b\" c\n");
+  INFO(after);
+  CHECK(contains(after, "found more text after a closing quotation mark"));
+  CHECK(contains(after, "p.csv:2:4\n"));
+}
+
+TEST_CASE("a hundred thousand prompts are read, and a hundred mistakes are enough", "[config]") {
+  std::string good, bad;
+  for (int i = 0; i < 100'000; ++i) {
+    good += fmt::format("{{\"prompt\": \"number {}\"}}\n", i);
+    bad += "{\n";
+  }
+  CHECK(prompts_of("p.jsonl", good).size() == 100'000);
+  const std::string report = prompts_refusal("p.jsonl", bad);
+  INFO(report);
+  CHECK(contains(report, "80 more"));
+}
+
 TEST_CASE("images must be there", "[config]") {
   Workbench bench;
   write_bytes(bench.folder / "first.png", "png");

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace winnow::dual {
+namespace winnow {
 namespace {
 
 std::vector<std::string> split(std::string_view text) {
@@ -69,4 +69,4 @@ std::vector<std::string> Vocabulary::nearest(const std::string& word, size_t cou
   return out;
 }
 
-}  // namespace winnow::dual
+}  // namespace winnow

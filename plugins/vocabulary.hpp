@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace winnow::dual {
+namespace winnow {
 
 class Vocabulary {
  public:
@@ -27,4 +27,4 @@ class Vocabulary {
   std::map<std::string, int64_t> places_;
 };
 
-}  // namespace winnow::dual
+}  // namespace winnow
