@@ -233,11 +233,10 @@ std::vector<int64_t> words_of(const Network& net, const std::string& text) {
   return words;
 }
 
-Texts encode(const Network& net, const std::vector<std::vector<int64_t>>& texts) {
+Texts encode(const Network& net, const std::vector<std::vector<int64_t>>& texts, int64_t room) {
   const auto n = static_cast<int64_t>(texts.size());
-  size_t longest = 1;
-  for (const auto& text : texts) longest = std::max(longest, text.size());
-  const auto length = static_cast<int64_t>(longest);
+  int64_t length = room;
+  for (const auto& text : texts) length = std::max(length, static_cast<int64_t>(text.size()));
   const at::Tensor places = at::full({n, length}, net.config.words, at::kLong);
   const at::Tensor known = at::zeros({n, length}, at::kFloat);
   for (int64_t i = 0; i < n; ++i) {

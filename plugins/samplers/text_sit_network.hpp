@@ -91,8 +91,10 @@ Network load_network(const std::string& path);
 // unknown word (naming the nearest known ones), a text without words or of more than config.length.
 std::vector<int64_t> words_of(const Network& network, const std::string& text);
 
-// A text's rows depend on that text alone, up to kernel rounding.
-Texts encode(const Network& network, const std::vector<std::vector<int64_t>>& texts);
+// A text's rows depend on that text alone, up to kernel rounding. They have room for the longest of
+// the texts and for `room` words at least.
+Texts encode(const Network& network, const std::vector<std::vector<int64_t>>& texts,
+             int64_t room = 1);
 
 // x [n, channels, size, size], s [n] in [0, 1]. Returns [n, channels, size, size].
 at::Tensor velocity(const Network& network, const at::Tensor& x, const at::Tensor& s,
