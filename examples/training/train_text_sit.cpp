@@ -1,8 +1,7 @@
 // Trains a text-conditional SiT on scenes (linear interpolant, velocity prediction), its text tower
 // along with it.
 //
-//   train_text_sit --size S --images 900000 --seed 1 --bf16 --folder work/scenes-s
-//   --out scenes-sit-s.safetensors
+//   train_text_sit --size S --images 800000 --seed 1 --bf16 --folder work/scenes-s
 //
 //   train_text_sit ... --export     # writes the weights of the last checkpoint, trains no further
 //

@@ -3,13 +3,17 @@
 // flow_solvers.hpp.
 //
 // A plugin derives from FlowSampler<itself, Condition> and adds
-//   FlowShape shape() const                                  of the latents
-//   double flops() const                                     of one pass for one item
-//   Condition conditions(const wn::SamplerBatch&)            of its items; fails what it cannot
-//   read Condition with_null(const Condition&) const              the same, then as many without
-//   condition at::Tensor network(x, s, const Condition&) const         dx/ds = data - noise, s = 1
-//   - t; x in
-//                                                            the precision of the network
+//   FlowShape shape() const
+//     of the latents
+//   double flops() const
+//     of one pass for one item
+//   Condition conditions(const wn::SamplerBatch&)
+//     of the items; fails those that it cannot read
+//   Condition with_null(const Condition&) const
+//     the same, then as many without a condition
+//   at::Tensor network(x, s, const Condition&) const
+//     dx/ds = data - noise at s = 1 - t; x in the precision of the network
+//
 // Its options are solver, steps, search_steps, cfg_scale, noise_strength, precision, device and
 // threads, as in sit.toml.
 #pragma once

@@ -5,7 +5,7 @@
 //   prompts = ["a red circle left of a blue square"]
 //   [sampler]
 //   plugin = "winnow.text_sit"
-//   weights = "examples/models/scenes-sit-s.safetensors"
+//   weights = "scenes-sit-s.safetensors"   # of examples/training/train_text_sit
 //   solver = "euler"          # 1 NFE a step
 //   steps = 12
 //   cfg_scale = 3

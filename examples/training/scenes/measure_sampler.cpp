@@ -1,8 +1,6 @@
 // How often a text-conditional SiT shows exactly what a prompt asks for, without search.
 //
-//   measure_scene_sampler --weights scenes-sit-s.safetensors --prompts
-//   configs/prompts/compbench-like
-//   --count 100 --steps 12 --guidance 3 --seed 1
+//   measure_scene_sampler --weights work/scenes-s/weights.safetensors --count 100 --steps 12
 //
 // One picture for each of the first --count prompts of each category, by Euler steps of equal
 // length. The intervals are Wilson's, 95 %.
