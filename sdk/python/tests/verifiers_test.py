@@ -1,0 +1,207 @@
+"""Verifiers that do not do what they should: each failure is the picture's, says what happened, and is survived."""
+import pathlib
+import unittest
+
+from fake_host import HostTest
+from winnow_sdk import verifier
+from winnow_sdk.verifiers import BadResult, checked, score_batch, text_of
+
+BUFFER = "@verifier(images='buffer')\ndef score(images, conditions):\n"
+FIRST = "image[0, 0, 0]"
+
+
+class Decorator(unittest.TestCase):
+    def test_what_is_no_verifier_is_refused_with_the_signature(self):
+        cases = [(lambda images: 0, "expected a function of (images, conditions)"),
+                 (lambda images, conditions, window=3: 0, "options after '*'"),
+                 (lambda *images: 0, "expected a function of (images, conditions)"),
+                 (3, "a verifier is a function or a class, found int"),
+                 (type("Judge", (), {}), "has no method score"),
+                 (type("Judge", (), {"score": lambda self, images: 0}), "(self, images, conditions)"),
+                 (type("Judge", (), {"__init__": lambda self, window: None, "score": lambda self, images, conditions: 0}),
+                  "options come by keyword, __init__(self, *, window)")]
+        for bad, says in cases:
+            with self.subTest(says), self.assertRaisesRegex(TypeError, says.replace("(", r"\(").replace(")", r"\)").replace("*", r"\*")):
+                verifier(bad)
+
+        async def later(images, conditions):
+            return []
+        with self.assertRaises(TypeError):
+            verifier(later)
+
+    def test_settings_are_checked(self):
+        for words, says in [({"images": "jax"}, "'numpy', 'torch', 'buffer'"), ({"max_batch": -1}, "max_batch=-1"),
+                            ({"preferred_batch": 2.5}, "preferred_batch=2.5")]:
+            with self.subTest(says), self.assertRaisesRegex(ValueError, says):
+                verifier(**words)(lambda images, conditions: [])
+
+    def test_the_function_stays_as_it_was(self):
+        def score(images, conditions, *, window: int = 11):
+            return [window]
+        self.assertIs(verifier(score), score)
+        self.assertEqual(verifier(score)(None, None, window=3), [3])
+
+
+class Results(unittest.TestCase):
+    def test_numbers_of_all_sorts_are_numbers(self):
+        self.assertEqual(checked([1, 0.5], 2), [1, 0.5])
+        self.assertEqual(checked((2,), 1), [2])
+        try:
+            import numpy
+        except ImportError:
+            return
+        self.assertEqual(checked(numpy.array([1, 0.5]), 2), [1, 0.5])
+        self.assertEqual(checked([numpy.float64(0.5), numpy.int32(3)], 2), [0.5, 3])
+
+    def test_what_is_no_list_of_n_is_refused(self):
+        for bad, says in [(None, "None, expected a list of 2"), (0.5, "a float"), ("ab", "a str"), ([1], "1 scores for 2 pictures"),
+                          ([1, 2, 3], "3 scores for 2 pictures"), ({0: 1, 1: 2}, "a dict"), (iter([1, 2]), "iterator")]:
+            with self.subTest(says), self.assertRaisesRegex(BadResult, says):
+                checked(bad, 2)
+
+    def test_what_is_no_number_fails_its_picture_alone(self):
+        bad = [float("nan"), float("inf"), -float("inf"), 1e39, 10 ** 400, 10 ** 5000, None, "1", True, [1], 1j]
+        for value in bad:
+            good, failed = checked([1, value], 2)
+            self.assertEqual(good, 1)
+            self.assertIn("for this picture, expected a", failed.text)
+
+    def test_a_batch_that_fails_is_tried_picture_by_picture_at_the_same_size(self):
+        sizes = []
+
+        def score(images, conditions):
+            sizes.append(len(conditions))
+            if "bad" in images:
+                raise ValueError("a bad one")
+            return [len(image) for image in images]
+
+        class Rows(list):
+            def __getitem__(self, rows):
+                return Rows(list.__getitem__(self, row) for row in rows)
+        for invariant, alone in ((False, 3), (True, 1)):
+            sizes.clear()
+            results = score_batch(score, Rows(["a", "bad", "abcd"]), [None] * 3, invariant)
+            self.assertEqual((results[0], results[2], sizes), (1, 4, [3, alone, alone, alone]))
+            self.assertTrue(results[1].text.startswith("ValueError: a bad one\n"), results[1])
+
+    def test_any_exception_has_a_text(self):
+        class Mute(Exception):
+            def __str__(self):
+                raise RuntimeError
+        for error in (Mute(), BadResult("plain"), SystemExit(3), ValueError("x" * 10 ** 6), KeyboardInterrupt()):
+            text = text_of(error)
+            self.assertTrue(0 < len(text) < 17000, text[:100])
+
+
+class Misuse(HostTest):
+    def failures(self, body: str, *images, **words):
+        host = self.host(BUFFER + body, **words)
+        results = host.score(*(images or ([0.5],)))
+        self.assertEqual(host.score([0.25])[0] is None, False)  # it still answers
+        return results
+
+    def test_an_exception_arrives_with_its_traceback_and_without_ours(self):
+        host = self.host("import helper\n" + BUFFER + "  return helper.look(images)\n",
+                         '[[data]]\nfile = "helper.py"\nsha256 = ""\n', helper="def look(images):\n  raise ValueError('too dark')\n")
+        (text,) = host.score([0.5])
+        self.assertEqual(text, f'ValueError: too dark\n  File "{self.folder}/judge.py", line 5, in score\n    return helper.look(images)\n'
+                               f'           ^^^^^^^^^^^^^^^^^^^\n  File "{self.folder}/helper.py", line 2, in look\n'
+                               "    raise ValueError('too dark')")
+
+    def test_only_the_picture_that_raises_fails(self):
+        results = self.failures(f"  for image in images: 1 / {FIRST}\n  return [{FIRST} for image in images]\n", [0.5], [0], [1])
+        self.assertEqual((results[0], results[2]), (0.5, 1))
+        self.assertTrue(results[1].startswith("ZeroDivisionError"), results)
+
+    def test_what_a_function_should_not_return_is_said(self):
+        for body, says in [("  return [0.5] * (len(images) + 1)\n", "score() returned"),
+                           ("  pass\n", "score() returned None, expected a list"),
+                           ("  return [float('nan')] * len(images)\n", "score() returned nan for this picture"),
+                           ("  return ['0.5'] * len(images)\n", "score() returned a str for this picture")]:
+            with self.subTest(says):
+                for text in self.failures(body, [0.5], [1]):
+                    self.assertIn(says, text)
+
+    def test_leaving_python_by_sys_exit_fails_the_picture_only(self):
+        for word, name in [("sys.exit(3)", "SystemExit: 3"), ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+                           ("raise GeneratorExit", "GeneratorExit")]:
+            host = self.host(f"import sys\n{BUFFER}  if images[0][0, 0, 0]: {word}\n  return [0]\n")
+            (text,) = host.score([1])
+            self.assertTrue(text.startswith(name), text)
+            self.assertEqual(host.score([0]), [0])
+
+    def test_what_is_not_utf8_in_a_message_is_written_as_an_escape(self):
+        (text,) = self.failures("  raise ValueError(b'\\xff\\xfe'.decode('utf-8', 'surrogateescape') + 'ü')\n")
+        self.assertTrue(text.startswith("ValueError: \\udcff\\udcfeü\n"), text)
+
+    def test_prints_go_to_stdout_at_once_and_harm_nothing(self):
+        host = self.host(BUFFER + "  print('hello', flush=False)\n  return [1]\n")
+        self.assertEqual(host.score([0]), [1])
+        self.assertEqual(host.close(), (0, "hello\n"))
+
+
+class Loading(HostTest):
+    def refused(self, code, *options, says, **words):
+        host = self.started(self.package(code, *options, **words))
+        self.assertEqual(host.loaded["status"], 13)
+        self.assertIn(says, host.loaded["text"])
+        return host.loaded["text"]
+
+    def test_what_cannot_be_loaded_says_why(self):
+        option = '[[plugin.option]]\nkey = "window"\ntype = "i64"\ndefault = 11\n'
+        with_option = "@verifier\ndef score(images, conditions, *, window: {} = {}): return []\n"
+        for code, options, says in [
+                ("def score(images, conditions): pass\n", "", "judge has no function or class under @verifier"),
+                ("syntax error\n", "", "SyntaxError"),
+                ("import not_there\n", "", "No module named 'not_there'"),
+                ("1 / 0\n", "", "ZeroDivisionError"),
+                ("raise SystemExit(1)\n", "", "SystemExit"),
+                (BUFFER + "  pass\n@verifier\ndef other(images, conditions): pass\n", "", "several verifiers with one id"),
+                ("@verifier(id='test.other')\ndef score(images, conditions): pass\n", "", "no verifier 'test.judge' in judge"),
+                (BUFFER + "  pass\n", option, "has no option 'window' after '*'"),
+                (with_option.format("int", 11), "", "no [[plugin.option]] 'window'"),
+                (with_option.format("int", 12), option, "12 by default in the code, 11 in the manifest"),
+                (with_option.format("str", "'x'"), option, "is str in the code, \"i64\" in the manifest"),
+                (BUFFER + "  pass\n", "[oops\n", "winnow-plugin.toml"),
+        ]:
+            with self.subTest(says):
+                self.refused(code, options, says=says)
+
+    def test_a_missing_module_is_blamed_on_the_environment(self):
+        text = self.refused("import not_there\n", says="No module named 'not_there'")
+        self.assertIn("the environment of ", text)
+        self.assertNotIn("importlib", text)
+
+    def test_code_that_the_manifest_does_not_name_is_not_taken(self):
+        self.refused("import helper\n" + BUFFER + "  pass\n", says='file = "helper.py"', helper="")
+
+    def test_an_interpreter_that_does_not_fit_is_named(self):
+        package = self.package(BUFFER + "  pass\n")
+        manifest = package / "winnow-plugin.toml"
+        good = manifest.read_text()
+        for need, fits in [(">=3.11", True), (">=3.11,<4", True), ("==3.*", True), (">=99", False), ("<3", False), ("soon", False)]:
+            manifest.write_text(good.replace(">=3.11", need))
+            loaded = self.started(package).loaded
+            self.assertEqual(loaded["status"] == 0, fits, (need, loaded))
+            if need == ">=99":
+                self.assertIn("needs Python >=99", loaded["text"])
+
+    def test_an_exception_of_a_class_in_the_making_fails_create(self):
+        host = self.started(self.package("@verifier(images='buffer')\nclass Judge:\n  def __init__(self): raise OSError('no weights')\n"
+                                         "  def score(self, images, conditions): pass\n"))
+        self.assertTrue(host.create()["text"].startswith("OSError: no weights\n"))
+
+    def test_a_file_with_a_dash_is_a_module_and_one_of_pythons_own_names_is_not(self):
+        package = self.package(BUFFER + "  return [1]\n")
+        manifest = package / "winnow-plugin.toml"
+        good = manifest.read_text()
+        (package / "judge.py").rename(package / "my-judge.py")
+        manifest.write_text(good.replace("judge.py", "my-judge.py"))
+        self.assertEqual(self.started(package).loaded["text"], "")
+        (package / "my-judge.py").rename(package / "random.py")
+        manifest.write_text(good.replace("judge.py", "random.py"))
+        self.assertIn("another module called 'random'", self.started(package).loaded["text"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,173 @@
+"""The decorator `verifier`: what it notes about a function, how that becomes scores, how failures become text."""
+import dataclasses
+import inspect
+import math
+import pathlib
+import struct
+import traceback
+import typing
+
+from .images import FORMS, Condition
+
+NOTE = "__winnow_verifier__"
+SDK = str(pathlib.Path(__file__).parent)
+MOST_TEXT = 16 << 10  # characters of one failure
+NOTHING = inspect.Parameter.empty
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    default: object    # NOTHING: the manifest alone has one
+    annotation: object
+
+
+@dataclasses.dataclass(frozen=True)
+class Declaration:
+    """What `verifier` was told, and what the signature says."""
+    made: typing.Callable
+    id: str
+    images: str
+    preferred_batch: int
+    max_batch: int
+    options: dict[str, Option]
+
+    def instance(self, options: dict[str, object]) -> typing.Callable:
+        """The function score(images, conditions) under these options."""
+        if inspect.isclass(self.made):
+            return self.made(**options).score
+        return lambda images, conditions: self.made(images, conditions, **options)
+
+
+def verifier(made=None, /, *, id: str = "", images: str = "numpy", preferred_batch: int = 0, max_batch: int = 0):
+    """Makes a function or a class a verifier, and gives it back unchanged.
+
+    A function is called as score(images, conditions, **options). A class is made once, as Class(**options), and its method
+    score(images, conditions) is called: for whatever takes time to load. Both give a list of n finite numbers, or a numpy array or
+    tensor of n.
+
+    Options are keyword-only parameters, score(images, conditions, *, window=11), each declared as [[plugin.option]] in
+    winnow-plugin.toml with the same default; a dot or '-' in a key is '_' here. winnow checks what a config gives before
+    Python starts.
+
+    id      of the plugin, where a module has several.
+    images  "numpy": an array [n, C, H, W]; "torch": a tensor; "buffer": a list of n memoryviews [C, H, W]. All are read-only:
+            the kernel ends a process that writes to them.
+    preferred_batch, max_batch   pictures at once; 0: no wish, no limit.
+    """
+    def note(made):
+        if images not in FORMS:
+            raise ValueError(f"images={images!r}, expected {', '.join(map(repr, FORMS))}")
+        for name, count in (("preferred_batch", preferred_batch), ("max_batch", max_batch)):
+            if not isinstance(count, int) or not 0 <= count < 1 << 32:
+                raise ValueError(f"{name}={count!r}, expected a number of pictures, or 0")
+        setattr(made, NOTE, Declaration(made, id, images, preferred_batch, max_batch, options_of(made)))
+        return made
+
+    return note if made is None else note(made)
+
+
+def options_of(made) -> dict[str, Option]:
+    if inspect.isclass(made):
+        if not callable(getattr(made, "score", None)):
+            raise TypeError(f"the class {made.__name__} has no method score(self, images, conditions)")
+        check_positional(made.score, ["self", "images", "conditions"])
+        parameters = list(inspect.signature(made).parameters.values())
+        stray = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        if stray:
+            raise TypeError(f"{made.__name__}({', '.join(stray)}): options come by keyword, __init__(self, *, {', '.join(stray)})")
+    elif callable(made):
+        parameters = list(inspect.signature(made).parameters.values())
+        check_positional(made, ["images", "conditions"])
+    else:
+        raise TypeError(f"a verifier is a function or a class, found {type(made).__name__}")
+    return {p.name: Option(p.default, p.annotation) for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def check_positional(function, expected: list[str]) -> None:
+    parameters = inspect.signature(function).parameters.values()
+    found = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    more = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+    if len(found) != len(expected) or more or inspect.iscoroutinefunction(function):
+        raise TypeError(f"{function.__name__}{inspect.signature(function)}: expected a function of "
+                        f"({', '.join(expected)}), and options after '*'")
+
+
+class Stopped(BaseException):
+    """The host wants no more of this call. Raised in the middle of a verifier's code."""
+
+
+class BadResult(Exception):
+    """What came back is not what was asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    text: str
+
+
+def score_batch(score: typing.Callable, images, conditions: list[Condition],
+                batch_invariant: bool) -> list[float | Failure]:
+    """A number or a failure for each picture. When a batch fails, each of its pictures is tried alone, so that only those fail that
+    deserve it; alone in a batch of the same size, filled up with itself, unless the size makes no difference."""
+    n = len(conditions)
+    try:
+        return checked(score(images, conditions), n)
+    except Stopped:
+        raise
+    except BaseException as error:
+        if n == 1:
+            return [Failure(text_of(error))]
+    one_by_one = []
+    for i in range(n):
+        rows = [i] if batch_invariant else [i] * n
+        try:
+            one_by_one.append(checked(score(images[rows], [conditions[i]] * len(rows)), len(rows))[0])
+        except Stopped:
+            raise
+        except BaseException as error:
+            one_by_one.append(Failure(text_of(error)))
+    return one_by_one
+
+
+def checked(result, n: int) -> list[float | Failure]:
+    if hasattr(result, "tolist"):
+        result = result.tolist()
+    if not isinstance(result, (list, tuple)):
+        raise BadResult(f"score() returned {described(result)}, expected a list of {n} numbers")
+    if len(result) != n:
+        raise BadResult(f"score() returned {len(result)} scores for {n} pictures")
+    return [number(value) for value in result]
+
+
+def number(value) -> float | Failure:
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # a scalar of numpy or torch
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return Failure(f"score() returned {described(value)} for this picture, expected a number")
+    try:
+        narrow = struct.unpack("f", struct.pack("f", value))[0]
+    except (OverflowError, struct.error):  # the latter for integers beyond all floats
+        narrow = math.inf
+    if math.isfinite(narrow):
+        return narrow
+    shown = value if isinstance(value, float) else "an integer out of range"
+    return Failure(f"score() returned {shown} for this picture, expected a finite float32")
+
+
+def described(value) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def text_of(error: BaseException) -> str:
+    """What happened, then where, without the frames of this package. Any exception, even one that cannot say what it is."""
+    try:
+        what = "".join(traceback.format_exception_only(error)).strip()
+        if isinstance(error, BadResult):
+            return str(error)
+        trace = error.__traceback__
+        while trace and trace.tb_frame.f_code.co_filename.startswith((SDK, "<frozen importlib")):
+            trace = trace.tb_next
+        text = "\n".join([what, *"".join(traceback.format_tb(trace)).splitlines()])
+    except Exception as second:
+        text = f"{type(error).__name__}, whose text cannot be made: {type(second).__name__}"
+    return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + " ..."
