@@ -4,6 +4,7 @@
 #include "host/cli_verbs.hpp"
 #include "host/elf_file.hpp"
 #include "host/figures.hpp"
+#include "host/isolation/python.hpp"
 #include "host/library_file.hpp"
 #include "host/package_files.hpp"
 #include "host/sha256.hpp"
@@ -115,7 +116,9 @@ class Inspection {
     const fs::path file = package_.directory / variant.file;
     Rows rows;
     const auto header = read_elf_header(file);
-    if (!header) {
+    if (!variant.python.empty()) {
+      add_interpreter(variant, rows, json);
+    } else if (!header) {
       rows.push_back({"  kind", "no ELF file"});
     } else {
       rows.push_back({"  built for", fmt::format("{}, {} bits{}", header->machine, header->bits,
@@ -128,6 +131,19 @@ class Inspection {
     }
     json_["libraries"].push_back(json);
     text_ += fmt::format("\n{}\n", variant.file.string()) + table_text(rows);
+  }
+
+  void add_interpreter(const Variant& variant, Rows& rows, ordered_json& json) const {
+    json["python"] = variant.python;
+    rows.push_back({"  written in", "Python " + variant.python});
+    rows.push_back({"  size", bytes_text(fs::file_size(package_.directory / variant.file))});
+    try {
+      json["interpreter"] = python_for(package_).string();
+      rows.push_back({"  runs in", printable(json["interpreter"].get<std::string>())});
+    } catch (const Error& error) {
+      json["error"] = error.what();
+      rows.push_back({"  note", printable(error.what())});
+    }
   }
 
   void add_symbols(const Variant& variant, Rows& rows, ordered_json& json) const try {

@@ -57,6 +57,7 @@ bool fill_and_check(const fs::path& folder, PackageManifest& package) {
 
 void warn_of(const PackageManifest& package) {
   for (const Variant& variant : package.variants) {
+    if (!variant.python.empty()) continue;
     try {
       const ElfLibrary library = read_elf_library(package.directory / variant.file);
       for (const std::string& remark : remarks_on(library, variant))

@@ -83,6 +83,7 @@ fs::path check_library_file(const FoundPlugin& found) {
   check_intact(package, variant.file, variant.sha256, variant.size);
   for (const DataFile& data : package.data) check_intact(package, data.file, data.sha256);
   const fs::path file = fs::canonical(package.directory / variant.file);
+  if (!variant.python.empty()) return file;
   check_architecture(file);
   check_symbols(file);
   return file;

@@ -10,9 +10,10 @@
 
 namespace winnow {
 
-// The library's resolved path. Its size, sha256, architecture and entry symbol are as the manifest
-// and this host want them, and so is the sha256 of each data file; else Error(Exit::kPlugin) with
-// one sentence. Further exported symbols are a warning in the log.
+// The library's resolved path, or that of the Python module. Its size and sha256 and, of a library,
+// its architecture and entry symbol are as the manifest and this host want them, and so is the
+// sha256 of each data file; else Error(Exit::kPlugin) with one sentence. Further exported symbols
+// are a warning in the log.
 std::filesystem::path check_library_file(const FoundPlugin& found);
 
 // What an author should know of a library, though it is no reason to refuse it: further exports,

@@ -321,7 +321,8 @@ class ManifestReader {
   }
 
   void read_variant(const toml::table& table) {
-    known(table, {"file", "sha256", "size", "os", "arch", "libc", "cpu", "cuda", "libtorch"},
+    known(table,
+          {"file", "sha256", "size", "os", "arch", "libc", "cpu", "cuda", "libtorch", "python"},
           "in [[variant]]");
     TableReader reader(table, "in [[variant]]", diagnostics_);
     Variant variant;
@@ -332,6 +333,9 @@ class ManifestReader {
     variant.arch = reader.text("arch");
     variant.libc = reader.text("libc");
     variant.cpu = reader.texts("cpu");
+    variant.python = reader.text("python");
+    if (reader.is_text("python") && variant.python.empty())
+      reader.complain("python", "expected versions of Python, such as \">=3.11\"");
     if (const toml::node* need = table.get("libtorch")) variant.libtorch = read_libtorch(*need);
     if (const toml::node* cuda = table.get("cuda"); cuda && cuda->is_table()) {
       known(*cuda->as_table(), {"min_driver", "sm", "ptx", "runtime"}, "in 'cuda'");

@@ -43,6 +43,7 @@ struct Variant {               // one [[variant]]; the first whose conditions al
   std::string os, arch, libc;
   std::vector<std::string> cpu;
   LibtorchNeed libtorch;
+  std::string python;  // ">=3.11": `file` is a Python module; empty: a shared library
 };
 
 struct DataFile {  // one [[data]]

@@ -31,6 +31,7 @@ bool is_document(const fs::directory_entry& entry) {
 }
 
 void check_machine(const PackageManifest& package, const Variant& variant) {
+  if (!variant.python.empty()) return;
   const fs::path file = package.directory / variant.file;
   const auto header = read_elf_header(file);
   if (!header || !header->shared_library)

@@ -9,6 +9,8 @@ namespace winnow {
 namespace {
 
 std::string why_not_here(const FoundPlugin& found) {
+  if (!found.variant().python.empty())
+    return "is written in Python, which does not run in winnow's process";
   if (found.variant().libtorch.link == "own")
     return "brings a LibTorch of its own, which cannot live in winnow's process";
   if (found.package->isolation == "process")

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "host/error.hpp"
+#include "host/isolation/python.hpp"
 #include "host/library_file.hpp"
 
 namespace winnow {
@@ -12,6 +13,7 @@ namespace {
 std::string why_not_loaded(const FoundPlugin& found) {
   try {
     check_library_file(found);
+    if (!found.variant().python.empty()) python_for(*found.package);
     return "";
   } catch (const Error& error) {
     return error.what();

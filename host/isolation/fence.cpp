@@ -33,8 +33,9 @@ struct RulesetAttributes {
 constexpr std::uint64_t kRead = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t kWriteFile = LANDLOCK_ACCESS_FS_WRITE_FILE;
 constexpr std::uint64_t kAllOfFirstVersion = (1ull << 13) - 1;
+constexpr std::uint64_t kExecute = LANDLOCK_ACCESS_FS_EXECUTE;
 constexpr std::uint64_t kForFiles =
-    LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
+    LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | kExecute | kTruncate;
 
 // What libraries look at while they are loaded and while they count processors.
 constexpr std::array kSystem{"/usr",
@@ -60,6 +61,9 @@ constexpr std::array kSystem{"/usr",
 constexpr std::array kNetworkFiles{"/etc/resolv.conf", "/etc/hosts",          "/etc/nsswitch.conf",
                                    "/etc/host.conf",   "/etc/services",       "/etc/ssl",
                                    "/etc/gai.conf",    "/run/systemd/resolve"};
+
+// Without these no program starts.
+constexpr std::array kLoaders{"/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"};
 
 class Landlock {
  public:
@@ -110,7 +114,11 @@ bool fence_files(const Fence& fence) {
     for (const char* path : kNetworkFiles) landlock.allow(path, kRead);
   for (const fs::path& path : fence.reads) landlock.allow(path, kRead);
   for (const fs::path& path : fence.writes)
-    landlock.allow(path, (kAllOfFirstVersion & ~LANDLOCK_ACCESS_FS_EXECUTE) | kRefer | kTruncate);
+    landlock.allow(path, (kAllOfFirstVersion & ~kExecute) | kRefer | kTruncate);
+  if (!fence.program.empty()) {
+    landlock.allow(fence.program, kRead | kExecute);
+    for (const char* path : kLoaders) landlock.allow(path, kRead | kExecute);
+  }
   landlock.allow("/dev/null", kRead | kWriteFile);
   std::error_code none;
   for (const auto& entry : fs::directory_iterator("/dev", none))
@@ -141,9 +149,9 @@ class Filter {
 
 bool fence_calls(const Fence& fence) {
   Filter filter;
-  for (int call : {SCMP_SYS(execve),
-                   SCMP_SYS(execveat),
-                   SCMP_SYS(fork),
+  if (fence.program.empty())  // else the program refuses these, once it runs
+    for (int call : {SCMP_SYS(execve), SCMP_SYS(execveat)}) filter.refuse(call);
+  for (int call : {SCMP_SYS(fork),
                    SCMP_SYS(vfork),
                    SCMP_SYS(ptrace),
                    SCMP_SYS(process_vm_readv),

@@ -9,6 +9,7 @@
 
 #include "host/isolation/child.hpp"
 #include "host/isolation/fence.hpp"
+#include "host/isolation/python.hpp"
 
 namespace winnow {
 namespace {
@@ -80,7 +81,12 @@ Fence fence_of(const FoundPlugin& found, const std::vector<fs::path>& options,
   Fence fence;
   fence.memory = memory;
   fence.network = found.package->network;
-  fence.reads = library_folders(found.library());
+  if (found.variant().python.empty()) {
+    fence.reads = library_folders(found.library());
+  } else {
+    fence.program = python_for(*found.package);
+    fence.reads = python_reads(fence.program);
+  }
   if (const char* more = std::getenv("LD_LIBRARY_PATH")) {
     std::string list = more;
     for (std::size_t at = 0; at <= list.size();) {
@@ -103,6 +109,7 @@ void write_fence(Writer& writer, const Fence& fence) {
     writer.put<std::uint64_t>(paths->size());
     for (const fs::path& path : *paths) writer.text(path.string());
   }
+  writer.text(fence.program.string());
   writer.put<std::uint8_t>(fence.network);
   writer.put(fence.memory);
 }
@@ -111,6 +118,7 @@ Fence read_fence(Reader& reader) {
   Fence fence;
   for (auto* paths : {&fence.reads, &fence.writes})
     for (auto n = reader.get<std::uint64_t>(); n > 0; --n) paths->emplace_back(reader.text());
+  fence.program = reader.text();
   fence.network = reader.get<std::uint8_t>();
   fence.memory = reader.get<std::uint64_t>();
   return fence;

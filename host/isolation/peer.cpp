@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 namespace winnow {
 namespace {
 
@@ -12,10 +14,13 @@ constexpr std::uint64_t kMostFromHost = 1ull << 40;  // which may have large pic
 
 Peer::Peer(int socket, int inputs, int exchange)
     : channel_(socket, kMostFromHost),
+      files_{inputs, exchange},
       inputs_(inputs, /*writable=*/false),
-      exchange_(exchange, /*writable=*/true) {
-  ::close(inputs);
-  ::close(exchange);
+      exchange_(exchange, /*writable=*/true) {}
+
+void Peer::close_arenas() {
+  for (int& file : files_)
+    if (const int open = std::exchange(file, -1); open >= 0) ::close(open);
 }
 
 std::optional<Packet> Peer::receive() {

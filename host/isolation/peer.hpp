@@ -15,8 +15,11 @@ namespace winnow {
 
 class Peer {
  public:
-  // Takes the descriptors over.
+  // Takes the descriptors over. Those of the arenas stay open, for a program that this process may
+  // become.
   Peer(int socket, int inputs, int exchange);
+  ~Peer() { close_arenas(); }
+  void close_arenas();
 
   std::optional<Packet> receive();  // nothing: the host is gone
   void reply(const Reply& reply) { channel_.send(Message::kReply, bytes_of(reply)); }
@@ -32,6 +35,7 @@ class Peer {
 
  private:
   Channel channel_;
+  int files_[2];
   ArenaView inputs_, exchange_;
   std::mutex asking_;
 };

@@ -9,7 +9,9 @@
 
 #include "host/interface_table.hpp"
 #include "host/isolation/fence.hpp"
+#include "host/isolation/python.hpp"
 #include "host/isolation/served.hpp"
+#include "host/library_file.hpp"
 #include "host/plugin_library.hpp"
 
 namespace winnow {
@@ -63,11 +65,17 @@ class Server {
     logger->set_level(static_cast<spdlog::level::level_enum>(reader.get<std::int32_t>()));
     spdlog::set_default_logger(logger);
     if (reader.get<std::uint8_t>()) ::raise(SIGSTOP);  // until a debugger has come
-    const std::string lacking = put_up(read_fence(reader));
+    const Fence fence = read_fence(reader);
+    const std::string lacking = put_up(fence);
     found.package = std::make_shared<PackageManifest>(read_manifest(manifest));
     if (found.plugin_index >= found.package->plugins.size() ||
         found.variant_index >= found.package->variants.size())
       throw Error(Exit::kPlugin, manifest.string() + ": was changed while it was in use");
+    if (!fence.program.empty()) {
+      check_library_file(found);
+      become_python(fence.program, found, lacking);
+    }
+    peer_.close_arenas();
     library_ = load_library(found);
     plugin_ = &library_->plugin(found.plugin().id);
     id_ = found.plugin().id;

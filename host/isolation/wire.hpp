@@ -1,4 +1,5 @@
-// wire.hpp: values as bytes, and back. Both ends are the same build on the same machine.
+// wire.hpp: values as bytes, and back. Both ends are the same build on the same machine, but for
+// sdk/python/winnow_sdk/wire.py, which knows some of the messages: see kPythonWire.
 #pragma once
 
 #include <cstdint>

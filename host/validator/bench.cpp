@@ -35,6 +35,13 @@ bool Bench::provides(const std::string& interface) const {
   return std::ranges::count(manifest().provides, interface) > 0;
 }
 
+std::filesystem::path Bench::file() const {
+  if (!subject_.found->variant().python.empty())
+    skip("{} is written in Python, which does not run in this process",
+         subject_.found->variant().file.string());
+  return subject_.found->library();
+}
+
 double Bench::uniform() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
 
 RawLibrary& Bench::library() {

@@ -32,7 +32,7 @@ class Bench {
   const Subject& subject() const { return subject_; }
   const PackageManifest& package() const { return *subject_.found->package; }
   const PluginManifest& manifest() const { return subject_.found->plugin(); }
-  std::filesystem::path file() const { return subject_.found->library(); }
+  std::filesystem::path file() const;  // the library; skips the test when there is none
   bool provides(const std::string& interface) const;
 
   // Seeded by the run's seed and the test's name.

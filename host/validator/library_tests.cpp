@@ -25,6 +25,7 @@ constexpr const char* kInterfaces[] = {
 void loads(Bench& bench) {
   if (!bench.subject().found->skipped.empty())
     skip("the package cannot be used here: {}", bench.subject().found->skipped);
+  bench.file();
   bench.stage("loading it as a run would");
   load_library(*bench.subject().found);
 }

@@ -130,8 +130,16 @@ TEST_CASE("a manifest answers everything about its package", "[manifest]") {
   CHECK(variant.cpu == std::vector<std::string>{"avx2", "fma"});
   CHECK(variant.libtorch.link == "host");
   CHECK(variant.libtorch.version == "==2.13.*");
+  CHECK(variant.python.empty());
   REQUIRE(manifest.data.size() == 1);
   CHECK(manifest.data[0].file == "share/table.bin");
+}
+
+TEST_CASE("a variant that is written in Python says for which versions", "[manifest]") {
+  TemporaryFolder folder;
+  const std::string text = changed(good_manifest(), "os = \"linux\"", "python = \">=3.11\"");
+  CHECK(read(folder, text).variants[0].python == ">=3.11");
+  CHECK(refusal(changed(text, ">=3.11", "")).find("such as \">=3.11\"") != std::string::npos);
 }
 
 TEST_CASE("a typing error in a manifest is shown with its place and the nearest name",
