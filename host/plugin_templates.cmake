@@ -5,7 +5,7 @@ string(APPEND text "namespace winnow {\nnamespace {\n\nconstexpr TemplateFile kF
 string(REPLACE "," ";" FOLDERS "${FOLDERS}")
 foreach(folder IN LISTS FOLDERS)
   file(GLOB_RECURSE paths RELATIVE ${ROOT}/${folder} ${ROOT}/${folder}/* ${ROOT}/${folder}/.gitignore)
-  list(FILTER paths EXCLUDE REGEX "^(build|target)/|^Cargo\\.lock$")
+  list(FILTER paths EXCLUDE REGEX "^(build|target|\\.venv|__pycache__)/|^Cargo\\.lock$")
   list(REMOVE_DUPLICATES paths)
   list(SORT paths)
   foreach(path IN LISTS paths)

@@ -7,7 +7,8 @@ import unittest
 from winnow_cli import CliTest
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-TEMPLATES = [("verifier", "c"), ("verifier", "cpp"), ("verifier", "rust"), ("search", "c"), ("search", "cpp"), ("sampler", "cpp")]
+TEMPLATES = [("verifier", "c"), ("verifier", "cpp"), ("verifier", "python"), ("verifier", "rust"), ("search", "c"),
+             ("search", "cpp"), ("sampler", "cpp")]
 
 
 def contents(folder):

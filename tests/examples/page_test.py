@@ -1,10 +1,11 @@
-"""Does what a Markdown page says, word for word: page_test.py [--needs PROGRAM] BUILD PAGE
-or what the README of a new project says:                    page_test.py [--needs PROGRAM] BUILD --new KIND LANGUAGE
+"""Does what a Markdown page says, word for word: page_test.py [--needs PROGRAM] [--wheels DIR] BUILD PAGE
+or what the README of a new project says:        page_test.py [--needs PROGRAM] [--wheels DIR] BUILD --new KIND LANGUAGE
 
 The ```sh blocks of PAGE run in one shell, one after the other; a ```text block behind one is what that must print, where `...`
 stands for anything, alone on a line for any lines, and spaces count once. A README.md runs in a copy of its folder, any other page in an empty
 folder in which `build` is BUILD. Of winnow there is the program on the PATH and what `cmake --install --component sdk` gives,
-in $WINNOW_SDK. Exits with 77, which CTest shows as skipped, when PROGRAM is not there.
+in $WINNOW_SDK; pip takes packages from DIR, which `./dev setup` fills, and from nowhere else. Exits with 77, which CTest shows as
+skipped, when PROGRAM or DIR is not there.
 """
 import argparse
 import os
@@ -26,7 +27,7 @@ def install_sdk(build: pathlib.Path, prefix: pathlib.Path) -> None:
 def environment(build: pathlib.Path, work: pathlib.Path) -> dict[str, str]:
     """What a stranger has: winnow, an SDK, compilers, and a home without plugins of their own."""
     kept = {name: value for name, value in os.environ.items()
-            if not name.startswith(("WN_", "XDG_", "CMAKE_", "CTEST_"))}
+            if not name.startswith(("WN_", "XDG_", "CMAKE_", "CTEST_", "PIP_", "PYTHON"))}
     own = {"HOME": str(work), "WINNOW_SDK": str(work / "sdk"), "PATH": f"{build}/bin:{os.environ['PATH']}",
            "CMAKE_GENERATOR": "Ninja", "LC_ALL": "C.UTF-8",
            "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", os.path.expanduser("~/.rustup"))}
@@ -76,6 +77,7 @@ def run_page(text: str, folder: pathlib.Path, variables: dict[str, str]) -> list
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--needs")
+    parser.add_argument("--wheels", type=pathlib.Path)
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("page", type=pathlib.Path, nargs="?")
     parser.add_argument("--new", nargs=2, metavar=("KIND", "LANGUAGE"))
@@ -83,12 +85,17 @@ def main() -> None:
     if arguments.needs and not shutil.which(arguments.needs):
         print(f"skipped: there is no {arguments.needs} on the PATH")
         sys.exit(77)
+    if arguments.wheels and not (arguments.wheels / "requirements.txt").exists():
+        print(f"skipped: there are no packages of Python in {arguments.wheels}; ./dev setup fetches them")
+        sys.exit(77)
     name = "-".join(["new", *arguments.new]) if arguments.new else arguments.page.parent.name
     if not arguments.new and arguments.page.name != "README.md":
         name = arguments.page.stem
     work = arguments.build / "tests/examples" / name
     shutil.rmtree(work, ignore_errors=True)
     variables = environment(arguments.build, work)
+    if arguments.wheels:
+        variables |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(arguments.wheels), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     install_sdk(arguments.build, work / "sdk")
     folder = work / name
     if arguments.new:
@@ -96,7 +103,7 @@ def main() -> None:
         subprocess.run(["winnow", "plugins", "new", kind, f"my-{kind}", "--lang", language, "--out", folder],
                        check=True, env=variables)
     elif arguments.page.name == "README.md":
-        shutil.copytree(arguments.page.parent, folder, ignore=shutil.ignore_patterns("build", "target"))
+        shutil.copytree(arguments.page.parent, folder, ignore=shutil.ignore_patterns("build", "target", ".venv", "__pycache__"))
     else:
         folder.mkdir()
         (folder / "build").symlink_to(arguments.build)
