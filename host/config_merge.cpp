@@ -84,7 +84,7 @@ class Includes {
     const fs::path real = fs::weakly_canonical(file);
     if (!may_read(file, real, from)) return std::nullopt;
     ++files_;
-    const auto text = read_text_file(file, kLargestTomlFile, from, diagnostics_);
+    const auto text = read_text_file(file, kLargestConfigFile, from, diagnostics_);
     if (!text) return std::nullopt;
     std::optional<toml::table> table = parse_toml(*text, file.string(), diagnostics_);
     if (!table) return std::nullopt;

@@ -12,6 +12,9 @@
 
 namespace winnow {
 
+// In bytes. A run directory's config holds every prompt, and files of prompts may have half of this.
+inline constexpr std::size_t kLargestConfigFile = std::size_t{128} << 20;
+
 // Reads `file` and what it includes, then lays the layers (parsed overrides) and the overrides over
 // it; every node keeps the place it came from ("override 1" for the first override). Later keys
 // win. A [sampler], [search] or verifier that names another plugin drops the options of the one

@@ -47,7 +47,7 @@ TOML value counts as text where text is expected. `verifier.0.weight=2` and
 `verifier.brightness.weight=2` reach one verifier, by index or by name. Relative paths are relative to
 the file that holds them, in overrides to the current folder.
 
-A file has at most 1 MiB, 10,000 keys, and tables within each other at most 64 deep.
+A file has at most 128 MiB, 10,000 keys, and tables within each other at most 64 deep.
 )";
 
 std::string section_text(const ConfigSection& section) {

@@ -20,7 +20,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // an ordered one looks through all keys for each
 
 constexpr const char* kFormat = "winnow.statistics/1";
 constexpr std::uint64_t kLargestFile = std::uint64_t{2} << 30;
@@ -162,7 +162,7 @@ std::vector<std::uint16_t> to_half(const std::vector<float>& numbers) {
 
 void write_reference(const fs::path& file, const Reference& reference, FeatureDtype dtype) {
   const std::uint64_t width = reference.n_features;
-  Json header;
+  nlohmann::ordered_json header;
   header["__metadata__"] = {{"format", kFormat},
                             {"plugin", reference.plugin},
                             {"network", reference.network},
@@ -183,7 +183,8 @@ void write_reference(const fs::path& file, const Reference& reference, FeatureDt
     add("features", "F16", shape, bytes_of(to_half(reference.features)));
   else if (reference.rows() > 0)
     add("features", "F32", shape, bytes_of(reference.features));
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text =
+      header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   text.append((8 - text.size() % 8) % 8, ' ');
   const std::uint64_t size = text.size();
   const fs::path folder = fs::absolute(file).parent_path();

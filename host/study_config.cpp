@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "host/config_merge.hpp"
 #include "host/config_reader.hpp"
 #include "host/study_keys.hpp"
 #include "host/text.hpp"
@@ -132,7 +133,8 @@ class StudyReader {
                                            study_.name));
     study_.base = section.value<std::string>("base");
     if (!study_.base.empty())
-      read_text_file(study_.base, kLargestTomlFile, where_of(*section.node("base")), diagnostics_);
+      read_text_file(study_.base, kLargestConfigFile, where_of(*section.node("base")),
+                     diagnostics_);
     study_.seeds = seeds_of(section);
   }
 

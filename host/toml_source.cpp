@@ -255,16 +255,17 @@ std::optional<std::string> read_text_file(const fs::path& file, std::size_t limi
     diagnostics.add(from, fmt::format("'{}' is not a file", file.string()));
     return std::nullopt;
   }
-  std::ifstream in(file, std::ios::binary);
-  std::string text(limit + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
-  if (in.bad() || (text.empty() && !in.is_open())) {
-    diagnostics.add(from, fmt::format("cannot read '{}'", file.string()));
+  const std::uintmax_t size = fs::file_size(file, error);
+  if (!error && size > limit) {
+    diagnostics.add(from, fmt::format("'{}' is larger than {} bytes", file.string(), limit));
     return std::nullopt;
   }
-  if (text.size() > limit) {
-    diagnostics.add(from, fmt::format("'{}' is larger than {} bytes", file.string(), limit));
+  std::ifstream in(file, std::ios::binary);
+  std::string text(error ? 0 : static_cast<std::size_t>(size), '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
+  if (error || in.bad() || (text.empty() && !in.is_open())) {
+    diagnostics.add(from, fmt::format("cannot read '{}'", file.string()));
     return std::nullopt;
   }
   return text;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "host/config_merge.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/toy_packages.hpp"
 
@@ -415,11 +416,25 @@ TEST_CASE("an alias is resolved to the plugin's id", "[config]") {
 
 TEST_CASE("configs from strangers are capped", "[config]") {
   Workbench bench;
-  CHECK(contains(bench.refusal(std::string((1 << 20) + 1, ' ')).second, "larger than"));
+  write_bytes(bench.folder / "large.toml", "");
+  std::filesystem::resize_file(bench.folder / "large.toml", kLargestConfigFile + 1);
+  CHECK_THROWS_WITH(load_config(bench.folder / "large.toml", {}, bench.registry),
+                    Catch::Contains("larger than"));
   CHECK(contains(bench.refusal("x = " + std::string(500'000, '{')).second, "nested more than"));
   std::string many;
   for (int i = 0; i < 10'001; ++i) many += fmt::format("k{} = 1\n", i);
   CHECK(contains(bench.refusal(many).second, "10001 keys, at most 10000 are read"));
+}
+
+TEST_CASE("a run of more prompts than fit a hand-written config can be read again", "[config]") {
+  Workbench bench;
+  std::string prompts;
+  for (int i = 0; i < 30'000; ++i) prompts += fmt::format("a prompt of a usual length, number {}\n", i);
+  write_bytes(bench.folder / "prompts.txt", prompts);
+  const std::string resolved = resolved_toml(
+      bench.load(replaced(kSmall, "classes = [4]", "prompts = \"prompts.txt\"")));
+  REQUIRE(resolved.size() > 1 << 20);
+  CHECK(resolved_toml(bench.load(resolved)) == resolved);
 }
 
 TEST_CASE("a config that is not there is said so, with the nearest file", "[config]") {
