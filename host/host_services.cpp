@@ -170,17 +170,22 @@ PluginHost::PluginHost(HostServices& run, std::string id, std::uint32_t minor)
       services(run),
       plugin_id(std::move(id)) {}
 
-ErrorSink::ErrorSink() {
-  table_ = {.struct_size = WN_SIZE(wn_errors, set_item),
-            .reserved0 = 0,
-            .ctx = this,
-            .set = [](void* ctx, wn_status, const char* text,
-                      uint64_t size) { set_text(static_cast<ErrorSink*>(ctx)->text_, text, size); },
-            .set_item =
-                [](void* ctx, uint64_t item, wn_status, const char* text, uint64_t size) {
-                  auto& items = static_cast<ErrorSink*>(ctx)->items_;
-                  if (items.size() < kMaxItems) items.emplace_back(item, clipped(text, size));
-                }};
+ErrorSink::ErrorSink()
+    : table_{WN_SIZE(wn_errors, set_item), 0, this, ErrorSink::set, ErrorSink::set_item} {}
+
+void ErrorSink::set(void* self, wn_status, const char* text, std::uint64_t size) noexcept try {
+  ErrorSink& sink = *static_cast<ErrorSink*>(self);
+  const std::lock_guard lock(sink.mutex_);
+  set_text(sink.text_, text, size);
+} catch (...) {  // no memory for a text: the status remains
+}
+
+void ErrorSink::set_item(void* self, std::uint64_t item, wn_status, const char* text,
+                         std::uint64_t size) noexcept try {
+  ErrorSink& sink = *static_cast<ErrorSink*>(self);
+  const std::lock_guard lock(sink.mutex_);
+  if (sink.items_.size() < kMaxItems) sink.items_.emplace_back(item, clipped(text, size));
+} catch (...) {
 }
 
 std::string ErrorSink::item_text(std::uint64_t item) const {
@@ -207,7 +212,7 @@ CallContext::CallContext(HostServices& services) : services_(services) {
 }
 
 void* CallContext::scratch(std::uint64_t bytes, std::uint64_t align) {
-  if (!std::has_single_bit(align)) return nullptr;
+  if (!std::has_single_bit(align) || bytes > SIZE_MAX - align) return nullptr;
   scratch_.push_back(std::make_unique<char[]>(bytes + align));
   const auto address = reinterpret_cast<std::uintptr_t>(scratch_.back().get());
   return reinterpret_cast<void*>((address + align - 1) / align * align);

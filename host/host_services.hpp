@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -56,7 +57,8 @@ struct PluginHost {
   std::string plugin_id;  // for logs
 };
 
-// Collects the text of one call and its items.
+// Collects the text of one call and its items. A plugin's own threads may report at once; the texts
+// are read when the call is over.
 class ErrorSink {
  public:
   ErrorSink();
@@ -68,7 +70,12 @@ class ErrorSink {
   const Items& items() const { return items_; }
 
  private:
+  static void set(void* self, wn_status, const char* text, std::uint64_t size) noexcept;
+  static void set_item(void* self, std::uint64_t item, wn_status, const char* text,
+                       std::uint64_t size) noexcept;
+
   wn_errors table_;
+  std::mutex mutex_;  // of what follows
   std::string text_;
   Items items_;
 };
