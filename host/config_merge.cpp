@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <system_error>
 
 #include "host/text.hpp"
 #include "host/toml_source.hpp"
@@ -81,7 +82,9 @@ class Includes {
 
   // `from`: the place that names the file.
   std::optional<toml::table> read(const fs::path& file, const Where& from) {
-    const fs::path real = fs::weakly_canonical(file);
+    std::error_code unreadable;  // told when it is read
+    fs::path real = fs::weakly_canonical(file, unreadable);
+    if (unreadable) real = file;
     if (!may_read(file, real, from)) return std::nullopt;
     ++files_;
     const auto text = read_text_file(file, kLargestConfigFile, from, diagnostics_);
