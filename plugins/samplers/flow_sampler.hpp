@@ -1,6 +1,5 @@
-// What every sampler on the linear interpolant in pixel space does, whatever conditions its
-// network: schedules, solver steps, previews, renoising and gradients. The formulas stand in
-// flow_solvers.hpp.
+// What every sampler on the linear interpolant does, whatever conditions its network: schedules,
+// solver steps, previews, renoising and gradients. The formulas stand in flow_solvers.hpp.
 //
 // A plugin derives from FlowSampler<itself, Condition> and adds
 //   FlowShape shape() const
@@ -13,6 +12,12 @@
 //     the same, then as many without a condition
 //   at::Tensor network(x, s, const Condition&) const
 //     dx/ds = data - noise at s = 1 - t; x in the precision of the network
+// and, where latents are no pixels,
+//   FlowShape picture_shape() const
+//   at::Tensor pictures(const at::Tensor& latents) const
+//     of latents at t = 0, black -1 and white 1; differentiable
+//   int64_t guided_channels() const
+//     guidance acts on the first so many channels; 0: on all
 //
 // Its options are solver, steps, search_steps, cfg_scale, noise_strength, precision, device and
 // threads, as in sit.toml.
@@ -23,6 +28,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -93,7 +99,7 @@ class FlowSampler {
 
   wn_sampler_info info(uint32_t profile) {
     const std::vector<double>& times = schedule(profile);
-    const FlowShape latent = self().shape();
+    const FlowShape latent = self().shape(), picture = self().picture_shape();
     wn_sampler_info out{};
     out.flags = WN_F_MIXED_TIMES | WN_F_DETERMINISTIC;
     if (solver_ == Solver::kEulerMaruyama) out.flags |= WN_F_STOCHASTIC;
@@ -102,9 +108,9 @@ class FlowSampler {
     out.max_batch = kMaxBatch;
     out.latent_dtype = wn::dtype_of<float>();
     out.latent_ndim = out.sample_ndim = 3;
-    for (int64_t* shape : {out.latent_shape, out.sample_shape}) {
-      shape[0] = latent.channels, shape[1] = latent.size, shape[2] = latent.size;
-    }
+    std::copy_n(std::array{latent.channels, latent.size, latent.size}.begin(), 3, out.latent_shape);
+    std::copy_n(std::array{picture.channels, picture.size, picture.size}.begin(), 3,
+                out.sample_shape);
     out.carry_elems =
         static_cast<uint64_t>(latent.channels * latent.size * latent.size);  // the velocity
     out.times = times.data();
@@ -193,7 +199,13 @@ class FlowSampler {
 
   void decode(const wn::SamplerBatch& batch, const wn_tensor& samples) {
     const c10::InferenceMode guard;
-    wn::torch_view(samples).copy_(((wn::torch_view(batch.latents_raw()) + 1) / 2).clamp(0, 1));
+    const ThreadsGuard threads(threads_);
+    const at::Tensor x = wn::torch_view(batch.latents_raw()).to(device_);
+    // One by one: memory does not grow with the batch, and no sample depends on its neighbours.
+    for (int64_t i = 0; i < x.size(0); ++i) {
+      const at::Tensor picture = self().pictures(x.narrow(0, i, 1));
+      wn::torch_view(samples).narrow(0, i, 1).copy_(((picture + 1) / 2).clamp(0, 1));
+    }
   }
 
   void renoise(const wn::SamplerBatch& batch) {
@@ -218,9 +230,9 @@ class FlowSampler {
     clear_evaluations(batch);
   }
 
-  // Exact through decode's clamp, too: a pixel beyond black or white does not answer to its latent,
-  // so its gradient is 0. Passed straight through it would take its share of a move whose length is
-  // fixed, and change nothing.
+  // Exact through decode's clamp, too: a pixel beyond black or white does not answer to its
+  // latents, so its gradient is 0. Passed straight through it would take its share of a move whose
+  // length is fixed, and change nothing.
   void vjp(const wn::SamplerBatch& batch, const wn_tensor& d_samples, const wn_tensor& d_latents) {
     const ThreadsGuard threads(threads_);
     const std::optional<Solver> solver = path_solver(batch);
@@ -232,12 +244,21 @@ class FlowSampler {
       batch.call().check_stop();
       return ode_step(*solver, x, times[k], times[k + 1], condition);
     };
-    const auto through_decode = [&](const at::Tensor& x) {
-      return 0.5 * d * (x >= -1).logical_and(x <= 1);
+    const auto through_decode = [&](const at::Tensor& end) {
+      const at::AutoGradMode graph(true);
+      const at::Tensor x = end.detach().requires_grad_();
+      const at::Tensor y = self().pictures(x);
+      y.backward(0.5 * d * (y >= -1).logical_and(y <= 1));
+      return x.grad();
     };
     wn::torch_view(d_latents).copy_(path_gradient(wn::torch_view(batch.latents_raw()).to(device_),
                                                   times.size() - 1, step, through_decode));
   }
+
+  // What holds for pixels.
+  FlowShape picture_shape() const { return self().shape(); }
+  at::Tensor pictures(const at::Tensor& latents) const { return latents; }
+  int64_t guided_channels() const { return 0; }
 
  protected:
   at::Device device() const { return device_; }
@@ -278,7 +299,11 @@ class FlowSampler {
     if (!guided()) return -forward(x, s, condition);
     const at::Tensor both = forward(at::cat({x, x}), at::cat({s, s}), self().with_null(condition));
     const auto halves = both.chunk(2);
-    return -(halves[1] + guidance_ * (halves[0] - halves[1]));
+    const at::Tensor guided = halves[1] + guidance_ * (halves[0] - halves[1]);
+    const int64_t channels = self().guided_channels();
+    if (channels == 0 || channels >= x.size(1)) return -guided;
+    return -at::cat(
+        {guided.narrow(1, 0, channels), halves[0].narrow(1, channels, x.size(1) - channels)}, 1);
   }
 
   // The one solver of all items without noise in their steps; the others fail.

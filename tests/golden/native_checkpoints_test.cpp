@@ -2,12 +2,11 @@
 // sit_reference.py, the decoder of AutoencoderKL by vae_reference.py. All weights are hashed.
 #include <c10/core/InferenceMode.h>
 
-#include <cmath>
-#include <fstream>
 #include <map>
 
 #include "plugins/samplers/sit_network.hpp"
 #include "plugins/samplers/vae_network.hpp"
+#include "tests/golden/golden_values.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/published_weights.hpp"
 
@@ -16,32 +15,12 @@ namespace {
 
 using namespace winnow::test;
 
-void check(const char* file, const std::string& key, const at::Tensor& found, double tolerance) {
-  const at::Tensor flat = found.to(at::kDouble).flatten().contiguous();
-  std::ifstream in(std::string(GOLDEN) + "/" + file);
-  std::map<std::string, double> golden;
-  std::string name;
-  for (double value; in >> name >> value;)
-    if (name.rfind(key + ".", 0) == 0) golden[name.substr(key.size() + 1)] = value;
-  REQUIRE(golden.size() > 50);
-  const double rms = golden.at("rms");
-  CHECK(std::sqrt(flat.square().mean().item<double>()) == Approx(rms).epsilon(tolerance));
-  double worst = 0;
-  for (const auto& [index, value] : golden) {
-    if (index == "rms") continue;
-    const double difference = flat[std::stoll(index)].item<double>() - value;
-    worst = std::max(worst, std::abs(difference) / rms);
-  }
-  INFO(key << ": the worst difference is " << worst << " of the root mean square");
-  CHECK(worst < tolerance);
-}
-
 void check_forward(const std::string& size) {
   const c10::InferenceMode guard;
   const sit::Network net = published_sit(size, 32);
   const at::Tensor x = hashed("x", {2, 4, 32, 32}, 1.7);
   const at::Tensor s = at::tensor({0.25f, 0.75f}), label = at::tensor({7, 1000}, at::kLong);
-  check("sit_reference.txt", "forward." + size, sit::velocity(net, x, s, label), 1e-5);
+  check_golden("sit_reference.txt", "forward." + size, sit::velocity(net, x, s, label), 1e-5);
 }
 
 }  // namespace
@@ -61,23 +40,23 @@ TEST_CASE("Stable Diffusion's decoder equals diffusers'", "[golden][vae]") {
   const auto decoder = vae::decoder_from_tensors(published_vae({128, 256, 512, 512}, 2, 4));
   CHECK(decoder.factor == 8);
   const at::Tensor picture = vae::decode(decoder, hashed("z", {1, 4, 8, 8}, 1.7));
-  check("vae_reference.txt", "stable_diffusion", picture, 1e-4);
+  check_golden("vae_reference.txt", "stable_diffusion", picture, 1e-4);
 }
 
 TEST_CASE("a decoder of sixteen channels equals diffusers'", "[golden][vae]") {
   const c10::InferenceMode guard;
   const auto decoder = vae::decoder_from_tensors(published_vae({32, 64}, 1, 16, false));
   const at::Tensor z = hashed("z", {2, 16, 6, 10}, 1.7);
-  check("vae_reference.txt", "sixteen_channels", vae::decode(decoder, z), 1e-4);
+  check_golden("vae_reference.txt", "sixteen_channels", vae::decode(decoder, z), 1e-4);
 }
 
 TEST_CASE("a picture decoded in tiles equals diffusers'", "[golden][vae]") {
   const c10::InferenceMode guard;
   const auto decoder = vae::decoder_from_tensors(published_vae({32, 64}, 1, 4));
   const at::Tensor z = hashed("z", {2, 4, 20, 13}, 1.7);
-  check("vae_reference.txt", "small", vae::decode(decoder, z), 1e-4);
-  check("vae_reference.txt", "small", vae::decode_tiled(decoder, z, 20), 1e-4);
-  check("vae_reference.txt", "tiled", vae::decode_tiled(decoder, z, 8), 1e-4);
+  check_golden("vae_reference.txt", "small", vae::decode(decoder, z), 1e-4);
+  check_golden("vae_reference.txt", "small", vae::decode_tiled(decoder, z, 20), 1e-4);
+  check_golden("vae_reference.txt", "tiled", vae::decode_tiled(decoder, z, 8), 1e-4);
 }
 
 TEST_CASE("the older names of a decoder's attention are read, and an encoder is left alone",

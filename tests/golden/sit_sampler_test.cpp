@@ -32,16 +32,12 @@ struct Bench {
 
   std::unique_ptr<PluginInstance> make(const Settings& settings) {
     const FoundPlugin& found = registry.find(PluginKind::kSampler, "winnow.sit");
-    const PluginUse use{"winnow.sit",
-                        {{"cfg_scale", WN_OPT_F64, OptionData(settings.cfg_scale)},
-                         text("device", "cpu"),
-                         {"noise_strength", WN_OPT_F64, OptionData(1.0)},
-                         text("precision", "fp32"),
-                         {"search_steps", WN_OPT_I64, OptionData(int64_t{4})},
-                         text("solver", settings.solver),
-                         {"steps", WN_OPT_I64, OptionData(int64_t{13})},
-                         {"threads", WN_OPT_I64, OptionData(int64_t{1})},
-                         text("weights", WEIGHTS, WN_OPT_PATH)}};
+    const auto use = test::use_of(found, {{"cfg_scale", WN_OPT_F64, OptionData(settings.cfg_scale)},
+                                          {"search_steps", WN_OPT_I64, OptionData(int64_t{4})},
+                                          text("solver", settings.solver),
+                                          {"steps", WN_OPT_I64, OptionData(int64_t{13})},
+                                          {"threads", WN_OPT_I64, OptionData(int64_t{1})},
+                                          text("weights", WEIGHTS, WN_OPT_PATH)});
     return std::make_unique<PluginInstance>(libraries.load(found), use, "1.0.0", services);
   }
 

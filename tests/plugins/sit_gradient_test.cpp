@@ -53,18 +53,15 @@ struct Gradients {
   std::unique_ptr<PluginInstance> make(const Settings& s) {
     const std::string weights =
         s.weights.empty() ? random_weights(folder.path(), s.spread).string() : s.weights;
-    const PluginUse use{"winnow.sit",
-                        {{"cfg_scale", WN_OPT_F64, OptionData(s.cfg_scale)},
-                         {"device", WN_OPT_STR, OptionData(std::string("cpu"))},
-                         {"noise_strength", WN_OPT_F64, OptionData(1.0)},
-                         {"precision", WN_OPT_STR, OptionData(std::string("fp32"))},
-                         {"search_steps", WN_OPT_I64, OptionData(int64_t{2})},
-                         {"solver", WN_OPT_STR, OptionData(s.solver)},
-                         {"steps", WN_OPT_I64, OptionData(s.steps)},
-                         {"threads", WN_OPT_I64, OptionData(int64_t{1})},
-                         {"weights", WN_OPT_PATH, OptionData(weights)}}};
+    const FoundPlugin& found = registry.find(PluginKind::kSampler, "winnow.sit");
+    std::vector<OptionValue> options = {{"cfg_scale", WN_OPT_F64, OptionData(s.cfg_scale)},
+                                        {"search_steps", WN_OPT_I64, OptionData(int64_t{2})},
+                                        {"solver", WN_OPT_STR, OptionData(s.solver)},
+                                        {"steps", WN_OPT_I64, OptionData(s.steps)},
+                                        {"threads", WN_OPT_I64, OptionData(int64_t{1})},
+                                        {"weights", WN_OPT_PATH, OptionData(weights)}};
     return std::make_unique<PluginInstance>(
-        libraries.load(registry.find(PluginKind::kSampler, "winnow.sit")), use, "1.0.0", services);
+        libraries.load(found), test::use_of(found, std::move(options)), "1.0.0", services);
   }
 
   void start(size_t n, size_t first = 0) {

@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "host/config.hpp"
 #include "host/registry.hpp"
 #include "host/sha256.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -43,6 +46,17 @@ inline std::filesystem::path write_package(const std::filesystem::path& folder,
   write_bytes(folder / "plugin.so", package.library);
   write_bytes(folder / "winnow-plugin.toml", manifest_text(package));
   return folder;
+}
+
+// These options of the plugin, and its defaults for the others.
+inline PluginUse use_of(const FoundPlugin& found, std::vector<OptionValue> options) {
+  for (const OptionSpec& spec : found.plugin().options) {
+    const auto same = [&](const OptionValue& option) { return option.key == spec.key; };
+    if (spec.default_value && std::ranges::none_of(options, same))
+      options.push_back({spec.key, spec.type, *spec.default_value});
+  }
+  std::ranges::sort(options, {}, &OptionValue::key);
+  return {found.plugin().id, std::move(options)};
 }
 
 inline Registry scan(const std::vector<std::filesystem::path>& folders,

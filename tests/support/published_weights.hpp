@@ -2,25 +2,20 @@
 // the references in tests/golden make them.
 #pragma once
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include <cmath>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "plugins/samplers/sit_network.hpp"
+#include "plugins/samplers/vae_network.hpp"
 #include "tests/support/hashed_tensors.hpp"
 
 namespace winnow::test {
 
-// "S", "B", "L" or "XL", patches of 2, four channels in and eight out, 1,000 classes.
-inline sit::Network published_sit(const std::string& size, int64_t side) {
-  static const std::map<std::string, sit::Config> kConfigs = {
-      {"S", {12, 384, 6, 2, 4, 8, 32, 1000}},
-      {"B", {12, 768, 12, 2, 4, 8, 32, 1000}},
-      {"L", {24, 1024, 16, 2, 4, 8, 32, 1000}},
-      {"XL", {28, 1152, 16, 2, 4, 8, 32, 1000}}};
-  sit::Config config = kConfigs.at(size);
-  config.size = side;
+inline sit::Network hashed_sit(const sit::Config& config) {
   sit::Network net = sit::make_network(config, at::make_generator<at::CPUGeneratorImpl>(1));
   sit::for_each_tensor(net, [](const std::string& name, at::Tensor& tensor) {
     if (name == "pos_embed") return;
@@ -33,6 +28,18 @@ inline sit::Network published_sit(const std::string& size, int64_t side) {
     tensor = hashed(name, tensor.sizes(), scale);
   });
   return net;
+}
+
+// "S", "B", "L" or "XL", patches of 2, four channels in and eight out, 1,000 classes.
+inline sit::Network published_sit(const std::string& size, int64_t side) {
+  static const std::map<std::string, sit::Config> kConfigs = {
+      {"S", {12, 384, 6, 2, 4, 8, 32, 1000}},
+      {"B", {12, 768, 12, 2, 4, 8, 32, 1000}},
+      {"L", {24, 1024, 16, 2, 4, 8, 32, 1000}},
+      {"XL", {28, 1152, 16, 2, 4, 8, 32, 1000}}};
+  sit::Config config = kConfigs.at(size);
+  config.size = side;
+  return hashed_sit(config);
 }
 
 // The decoder of AutoencoderKL: channels of its blocks from the pixels up, resnets of a block in
