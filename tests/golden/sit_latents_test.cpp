@@ -28,27 +28,29 @@ class FreshNoise : public NoiseSource {
   }
 };
 
-// Weights of SiT-S/2 on 4 x 8 x 8, or of a network of width 32, and of a decoder to 3 x 16 x 16.
+// Weights of SiT-S/2 on 4 x 8 x 8, of a network of width 32, and of a decoder to 3 x 16 x 16; each
+// is written when it is first asked for.
 class Files {
  public:
-  Files() {
-    save("s.safetensors", published_sit("S", kSide), {});
-    sit::Config small{2, 32, 2, 4, 4, 4, kSide, 3};
-    save("small.safetensors", hashed_sit(small), {{"heads", "2"}});
-    small.channels = small.out_channels = 3;
-    save("pixels.safetensors", hashed_sit(small), {{"heads", "2"}});
-    save_tensors(path("vae.safetensors"), published_vae({32, 64}, 1, 4), {});
-    save_tensors(path("vae16.safetensors"), published_vae({32, 64}, 1, 16), {});
+  std::string path(const std::string& name) const {
+    const std::string path = (folder_ / name).string();
+    if (std::filesystem::exists(path)) return path;
+    const sit::Config small{2, 32, 2, 4, 4, 4, kSide, 3}, pixels{2, 32, 2, 4, 3, 3, kSide, 3};
+    if (name == "s.safetensors") save(path, published_sit("S", kSide), {});
+    if (name == "small.safetensors") save(path, hashed_sit(small), {{"heads", "2"}});
+    if (name == "pixels.safetensors") save(path, hashed_sit(pixels), {{"heads", "2"}});
+    if (name == "vae.safetensors") save_tensors(path, published_vae({32, 64}, 1, 4), {});
+    if (name == "vae16.safetensors") save_tensors(path, published_vae({32, 64}, 1, 16), {});
+    return path;
   }
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
  private:
-  void save(const std::string& name, sit::Network net,
-            std::map<std::string, std::string> metadata) {
+  static void save(const std::string& path, sit::Network net,
+                   const std::map<std::string, std::string>& metadata) {
     std::map<std::string, at::Tensor> tensors;
     sit::for_each_tensor(
         net, [&](const std::string& key, at::Tensor& tensor) { tensors[key] = tensor; });
-    save_tensors(path(name), tensors, metadata);
+    save_tensors(path, tensors, metadata);
   }
   TemporaryFolder folder_;
 };
@@ -207,16 +209,19 @@ TEST_CASE("gradients go back through the decoder", "[golden][sit]") {
 
 TEST_CASE("a network and a decoder that do not fit are refused with both numbers",
           "[golden][sit]") {
-  CHECK_THROWS_WITH(Bench({.vae = ""}),
+  const std::string small = "small.safetensors";
+  CHECK_THROWS_WITH(Bench({.weights = small, .vae = ""}),
                     Catch::Contains("works on 4 channels") && Catch::Contains("option vae"));
-  CHECK_THROWS_WITH(Bench({.vae = "vae16.safetensors"}),
+  CHECK_THROWS_WITH(Bench({.weights = small, .vae = "vae16.safetensors"}),
                     Catch::Contains("latents of 16 channels, the network works on 4"));
-  CHECK_THROWS_WITH(Bench({.vae = "s.safetensors"}),
+  CHECK_THROWS_WITH(Bench({.weights = small, .vae = "small.safetensors"}),
                     Catch::Contains("'decoder.conv_in.weight' is missing"));
   CHECK_THROWS_WITH(Bench({.weights = "pixels.safetensors"}),
                     Catch::Contains("latents of 4 channels, the network works on 3"));
-  CHECK_THROWS_WITH(Bench({.cfg_channels = 5}), Catch::Contains("cfg_channels is 5"));
-  CHECK_THROWS_WITH(Bench({.tile = 6}), Catch::Contains("vae_tile is 6, expected a multiple of 4"));
+  CHECK_THROWS_WITH(Bench({.weights = small, .cfg_channels = 5}),
+                    Catch::Contains("cfg_channels is 5"));
+  CHECK_THROWS_WITH(Bench({.weights = small, .tile = 6}),
+                    Catch::Contains("vae_tile is 6, expected a multiple of 4"));
 }
 
 }  // namespace winnow
