@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr double kGrace = 2;         // seconds between asking and killing
-constexpr double kLoadTimeout = 60;  // seconds for a library's constructors and negotiate
+constexpr double kLoadTimeout = 60;  // seconds at least, for constructors, negotiate and imports
 constexpr double kEndTimeout = 10;   // for destroy, which nobody waits for
 constexpr int kPoll = 20;            // milliseconds between looks at should_stop
 constexpr std::uint64_t kMostFromPlugin = 256 << 20;  // bytes of one message
@@ -46,8 +46,8 @@ std::uint64_t arena_bytes(const FoundPlugin& found) {
 }
 
 double limit_of(Message message, const Isolation& isolation) {
-  if (isolation.attach) return 0;
-  return message == Message::kLoad      ? kLoadTimeout
+  if (isolation.attach || isolation.call_timeout <= 0) return 0;
+  return message == Message::kLoad      ? std::max(kLoadTimeout, isolation.call_timeout)
          : message == Message::kDestroy ? kEndTimeout
                                         : isolation.call_timeout;
 }

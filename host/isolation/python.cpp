@@ -124,6 +124,7 @@ void become_python(const fs::path& program, const FoundPlugin& found, const std:
                                  std::to_string(kInputsFile),
                                  std::to_string(kExchangeFile),
                                  found.package->path.string(),
+                                 found.variant().file.string(),
                                  found.plugin().id,
                                  lacking};
   std::vector<std::string> environment{"PYTHONPATH=" + own_sdk().string()};

@@ -16,7 +16,7 @@ from winnow_sdk.wire import Message, Reader
 SDK = pathlib.Path(__file__).resolve().parent.parent
 ARENA = 1 << 30                                                # sparse
 F_ADD_SEALS, SEAL_SHRINK, SEAL_GROW, SEAL_FUTURE_WRITE = 1033, 2, 4, 16
-SAMPLES, SCORES = 4096, 1 << 20                                # offsets
+SAMPLES, PREVIEWS, SCORES = 4096, 1 << 19, 1 << 20             # offsets
 FLOAT32 = struct.pack("<BBH", 2, 32, 1)
 
 MANIFEST = """\
@@ -48,7 +48,7 @@ def arena(seals: int) -> tuple[int, memoryview]:
 class Host:
     """One verifier's process."""
 
-    def __init__(self, package: pathlib.Path, id="test.judge", version=wire.WIRE):
+    def __init__(self, package: pathlib.Path, id="test.judge", file="judge.py"):
         ours, theirs = socket.socketpair()
         ours.settimeout(30)
         self.socket = ours
@@ -56,7 +56,7 @@ class Host:
         exchange, self.exchange = arena(0)
         environment = os.environ | {"PYTHONPATH": str(SDK), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
                                     "PYTHONFAULTHANDLER": "1"}
-        words = [version, theirs.fileno(), inputs, exchange, package / "winnow-plugin.toml", id, ""]
+        words = [wire.WIRE, theirs.fileno(), inputs, exchange, package / "winnow-plugin.toml", file, id, ""]
         self.child = subprocess.Popen([sys.executable, "-m", "winnow_sdk", "serve", *map(str, words)], env=environment,
                                       pass_fds=(theirs.fileno(), inputs, exchange), stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -93,22 +93,26 @@ class Host:
     def create(self, *options: bytes) -> dict:
         return self.call(Message.CREATE, struct.pack("<Q", len(options)) + b"".join(options))
 
-    def batch(self, images, conditions, which) -> bytes:
-        """images: [n][pixels] as one row of a picture [1, 1, pixels]."""
+    def pictures(self, images, offset: int) -> list[bytes]:
+        """images: [n][pixels] as one row of a picture [1, 1, pixels]; None: not there."""
+        if images is None:
+            return [b"\0"]
         flat = [pixel for image in images for pixel in image]
-        self.inputs[SAMPLES:SAMPLES + 4 * len(flat)] = struct.pack(f"<{len(flat)}f", *flat)
+        self.inputs[offset:offset + 4 * len(flat)] = struct.pack(f"<{len(flat)}f", *flat)
+        return [b"\1", FLOAT32, wire.array("q", [len(images), 1, 1, len(images[0])]), struct.pack("<IQ", 0, offset)]
+
+    def batch(self, images, conditions, which, previews=None) -> bytes:
         n = len(images)
-        parts = [struct.pack("<QQ", n, 3)]
-        parts += [b"\1", FLOAT32, wire.array("q", [n, 1, 1, len(images[0])]), struct.pack("<IQ", 0, SAMPLES), b"\0"]
+        parts = [struct.pack("<QQ", n, 3), *self.pictures(images, SAMPLES), *self.pictures(previews, PREVIEWS)]
         parts += [b"\1", FLOAT32, wire.array("q", [n, 1]), struct.pack("<IQ", 1, SCORES)]
         parts += [struct.pack("<Q", len(conditions))]
         parts += [struct.pack("<Q", len(one)) + one for one in conditions] + [wire.array("Q", which), wire.array("Q", range(n))]
         return b"".join(parts)
 
-    def score(self, *images, conditions=(), which=()) -> list:
+    def score(self, *images, conditions=(), which=(), previews=None) -> list:
         """A number for each picture, or the text of its failure."""
         conditions = list(conditions) or [condition()]
-        reply = self.call(Message.SCORE, self.batch(images, conditions, list(which) or [0] * len(images)))
+        reply = self.call(Message.SCORE, self.batch(images, conditions, list(which) or [0] * len(images), previews))
         if reply["status"]:
             return [reply["status"], reply["text"]]
         status = Reader(reply["body"]).array("i")

@@ -40,6 +40,11 @@ class Package(HostTest):
         for code, options, says in [(CODE, '[[plugin.option]]\nkey = "x"\ntype = "i64"\n', "has no option 'x'"),
                                     (CODE, '[[data]]\nfile = "weights.bin"\n', "no file 'weights.bin'"),
                                     (CODE, '[[data]]\nfile = "judge.py"\nsha256 = "0"\n', "are filled in here"),
+                                    (CODE, '[[data]]\nfile = "../secret.txt"\n', "lies outside the project"),
+                                    (CODE, '[[data]]\n"file" = "helper.py"\n', "on a line of its own in [[data]]"),
+                                    ("1 / 0\n" + CODE, "", "ZeroDivisionError: division by zero\n  File"),
+                                    ("import not_there\n" + CODE, "", "No module named 'not_there'"),
+                                    ("def score(\n" + CODE, "", "SyntaxError"),
                                     ("import helper\n" + CODE, "", 'file = "helper.py"')]:
             with self.subTest(says):
                 self.package(code, options, helper="")

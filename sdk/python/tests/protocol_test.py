@@ -2,11 +2,13 @@
 import os
 import signal
 import struct
+import subprocess
+import sys
 import threading
 import time
 import unittest
 
-from fake_host import HostTest, condition, option
+from fake_host import SDK, HostTest, condition, option
 from winnow_sdk import wire
 from winnow_sdk.wire import Message, Reader
 
@@ -67,6 +69,10 @@ class Protocol(HostTest):
                          "  seen.append(conditions[0])\n"
                          "  assert seen[0] is conditions[0] and conditions[0] is conditions[2]\n"
                          "  a, b = conditions[:2]\n"
+                         "  assert {a: 1, b: 2}[b] == 2 and a != b\n"
+                         "  try: b.tensors['image'] = 0\n"
+                         "  except TypeError: pass\n"
+                         "  else: assert False\n"
                          "  assert (a.task, a.prompt, a.class_id) == (3, 'zwölf', None), a\n"
                          "  assert b.class_id == 5 and b.tensors['image'].tolist() == [[0.5, 1.0]], b\n"
                          "  return [1, 2, 3]\n")
@@ -111,9 +117,34 @@ class Protocol(HostTest):
         self.assertIn("malformed", host.call(Message.SCORE, bad)["text"])
         self.assertEqual(host.score([0]), [0])
 
-    def test_another_wire_version_is_named(self):
-        host = self.started(self.package(BUFFER + "  return [0]\n"), version=99)
-        self.assertIn("speaks wire 1, this winnow speaks wire 99", host.loaded["text"])
+    def test_a_host_of_another_wire_is_refused_with_both_before_anything_else_of_it_is_read(self):
+        for words in (["99"], ["99", "one", "two"], ["1.5", *"345", "m", "f", "id", ""], []):
+            done = subprocess.run([sys.executable, "-m", "winnow_sdk", "serve", *words], capture_output=True, text=True,
+                                  env=os.environ | {"PYTHONPATH": str(SDK), "PYTHONDONTWRITEBYTECODE": "1"})
+            self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (1, "", 1), done)
+            self.assertRegex(done.stderr, f"winnow_sdk .* speaks wire {wire.WIRE}, this winnow speaks wire {words[0] if words else 'unknown'}: ")
+
+    def test_the_wire_is_the_hosts(self):
+        header = SDK.parents[1] / "host/isolation/python.hpp"
+        self.assertIn(f"kPythonWire = {wire.WIRE};", header.read_text())
+
+    def test_of_two_variants_the_one_that_winnow_chose_is_loaded(self):
+        package = self.package(BUFFER + "  return [1]\n", '[[variant]]\nfile = "other.py"\npython = ">=3.11"\n',
+                               other="from winnow_sdk import verifier\n" + BUFFER + "  return [2]\n")
+        for file, score in (("judge.py", 1), ("other.py", 2)):
+            host = self.started(package, file=file)
+            self.assertEqual((host.loaded["text"], host.create()["text"], host.score([0])), ("", "", [score]))
+
+    def test_previews_come_with_the_pictures_they_are_of(self):
+        host = self.host("@verifier(images='buffer', preview_time=0.5)\ndef score(images, conditions, previews):\n"
+                         "  for one in images: 1 / one[0, 0, 0]\n"
+                         "  return [a[0, 0, 0] + 10 * b[0, 0, 0] for a, b in zip(images, previews)]\n")
+        self.assertEqual(struct.unpack("<IIIIIId", host.call(Message.VERIFIER_INFO)["body"])[-1], 0.5)
+        self.assertEqual(host.score([1], [2], previews=[[3], [4]]), [31, 42])
+        one, two, three = host.score([1], [0], [2], previews=[[3], [4], [5]])
+        self.assertEqual((one, three), (31, 52))
+        self.assertIn("ZeroDivisionError", two)
+        self.assertEqual(host.score([1]), [9, "there are no previews of these pictures"])
 
     def test_a_call_that_should_stop_ends_at_once_and_the_next_one_works(self):
         for wait in ("  while True: pass\n", "  time.sleep(100)\n",

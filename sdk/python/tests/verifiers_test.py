@@ -1,8 +1,11 @@
 """Verifiers that do not do what they should: each failure is the picture's, says what happened, and is survived."""
+import os
 import pathlib
+import subprocess
+import sys
 import unittest
 
-from fake_host import HostTest
+from fake_host import SDK, HostTest
 from winnow_sdk import verifier
 from winnow_sdk.verifiers import BadResult, checked, score_batch, text_of
 
@@ -24,14 +27,23 @@ class Decorator(unittest.TestCase):
             with self.subTest(says), self.assertRaisesRegex(TypeError, says.replace("(", r"\(").replace(")", r"\)").replace("*", r"\*")):
                 verifier(bad)
 
+        with self.assertRaisesRegex(TypeError, r"expected a function of \(images, conditions, previews\)"):
+            verifier(preview_time=0.5)(lambda images, conditions: 0)
+
         async def later(images, conditions):
             return []
         with self.assertRaises(TypeError):
             verifier(later)
 
+    def test_an_older_python_is_refused_in_one_line(self):
+        code = "import sys; sys.version_info, sys.version = (3, 9, 18), '3.9.18 (main)'; import winnow_sdk"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(SDK)})
+        self.assertEqual(done.stderr.splitlines()[-1],
+                         f"ImportError: winnow_sdk needs Python 3.11 or newer, {sys.executable} is 3.9.18")
+
     def test_settings_are_checked(self):
         for words, says in [({"images": "jax"}, "'numpy', 'torch', 'buffer'"), ({"max_batch": -1}, "max_batch=-1"),
-                            ({"preferred_batch": 2.5}, "preferred_batch=2.5")]:
+                            ({"preferred_batch": 2.5}, "preferred_batch=2.5"), ({"preview_time": 2}, "preview_time=2, expected 0 to 1")]:
             with self.subTest(says), self.assertRaisesRegex(ValueError, says):
                 verifier(**words)(lambda images, conditions: [])
 
@@ -113,6 +125,20 @@ class Misuse(HostTest):
         self.assertEqual((results[0], results[2]), (0.5, 1))
         self.assertTrue(results[1].startswith("ZeroDivisionError"), results)
 
+    def test_what_led_to_an_exception_is_said_too(self):
+        (text,) = self.failures("  try: {}['weights']\n  except KeyError: raise ValueError('no weights')\n")
+        self.assertTrue(text.startswith("ValueError: no weights\n"), text)
+        self.assertTrue(text.endswith("\nafter KeyError: 'weights'"), text)
+        (text,) = self.failures("  try: {}['weights']\n  except KeyError: raise ValueError('no weights') from None\n")
+        self.assertNotIn("after KeyError", text)
+
+    def test_endless_recursion_and_huge_texts_are_cut(self):
+        for body in ("  def again(): again()\n  again()\n", "  raise ValueError('x' * 10 ** 8)\n",
+                     "  raise ExceptionGroup('many', [ValueError('y' * 10 ** 6)] * 9)\n"):
+            (text,) = self.failures(body)
+            self.assertLess(len(text), 17000)
+            self.assertRegex(text, "^(RecursionError|ValueError|ExceptionGroup): ")
+
     def test_what_a_function_should_not_return_is_said(self):
         for body, says in [("  return [0.5] * (len(images) + 1)\n", "score() returned"),
                            ("  pass\n", "score() returned None, expected a list"),
@@ -175,6 +201,12 @@ class Loading(HostTest):
     def test_code_that_the_manifest_does_not_name_is_not_taken(self):
         self.refused("import helper\n" + BUFFER + "  pass\n", says='file = "helper.py"', helper="")
 
+    def test_nor_is_it_when_it_is_imported_late(self):
+        host = self.host(BUFFER + "  import helper\n  return [helper.x]\n", helper="x = 1\n")
+        for _ in range(2):
+            (text,) = host.score([0])
+            self.assertIn('helper.py is imported, but winnow-plugin.toml does not name it: add\n[[data]]\nfile = "helper.py"', text)
+
     def test_an_interpreter_that_does_not_fit_is_named(self):
         package = self.package(BUFFER + "  pass\n")
         manifest = package / "winnow-plugin.toml"
@@ -197,10 +229,10 @@ class Loading(HostTest):
         good = manifest.read_text()
         (package / "judge.py").rename(package / "my-judge.py")
         manifest.write_text(good.replace("judge.py", "my-judge.py"))
-        self.assertEqual(self.started(package).loaded["text"], "")
+        self.assertEqual(self.started(package, file="my-judge.py").loaded["text"], "")
         (package / "my-judge.py").rename(package / "random.py")
         manifest.write_text(good.replace("judge.py", "random.py"))
-        self.assertIn("another module called 'random'", self.started(package).loaded["text"])
+        self.assertIn("another module called 'random'", self.started(package, file="random.py").loaded["text"])
 
 
 if __name__ == "__main__":

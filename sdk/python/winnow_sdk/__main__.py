@@ -3,35 +3,39 @@ import argparse
 import pathlib
 import sys
 
-if sys.version_info < (3, 11):
-    sys.exit(f"winnow_sdk needs Python 3.11 or newer, {sys.executable} is {sys.version.split()[0]}")
+from . import __version__, wire
+from .manifests import Disagreement
+from .package import make_package
+from .verifiers import text_of
 
-from .manifests import Disagreement  # noqa: E402
-from .package import make_package  # noqa: E402
+
+def serve(words: list[str]) -> None:
+    """What winnow calls. The first word is its wire; what else it says, and how it wants to be answered, may be another's."""
+    if words[:1] != [str(wire.WIRE)]:
+        sys.exit(f"winnow_sdk {__version__} in {pathlib.Path(__file__).parent} speaks wire {wire.WIRE}, this winnow speaks wire "
+                 f"{words[0] if words else 'unknown'}: they come from different versions")
+    from .server import Server
+
+    socket, inputs, exchange, manifest, file, id, lacking = words[1:]
+    Server(int(socket), int(inputs), int(exchange), lacking).serve(pathlib.Path(manifest), file, id)
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["serve"]:
+        serve(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m winnow_sdk")
     verbs = parser.add_subparsers(dest="verb", required=True)
     package = verbs.add_parser("package", help="check a project and make the package build/ID of it")
     package.add_argument("project", type=pathlib.Path, nargs="?", default=pathlib.Path())
     package.add_argument("--out", type=pathlib.Path)
-    serve = verbs.add_parser("serve", help="what winnow calls")
-    for name in ("wire", "socket", "inputs", "exchange"):
-        serve.add_argument(name, type=int)
-    serve.add_argument("manifest", type=pathlib.Path)
-    serve.add_argument("id")
-    serve.add_argument("lacking")
     arguments = parser.parse_args()
-    if arguments.verb == "serve":
-        from .server import Server
-
-        Server(arguments).serve()
-        return
     try:
         print(make_package(arguments.project, arguments.out))
     except Disagreement as error:
         sys.exit(str(error))
+    except Exception as error:  # of the project's own code, or of its files
+        sys.exit(text_of(error))
 
 
 if __name__ == "__main__":

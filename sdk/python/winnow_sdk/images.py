@@ -5,9 +5,9 @@ import typing
 import warnings
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Condition:
-    """What a task asks for. Tasks that ask for the same share one object as long as the plugin is loaded."""
+    """What a task asks for. The pictures of one task share one object, for some calls at least: it can be the key of a cache."""
     task: int                              # its place in the run, from 0
     prompt: str                            # "": none
     class_id: int | None                   # None: none

@@ -1,5 +1,6 @@
 """winnow-plugin.toml beside the code: whether the two agree, and the module that it names."""
 import dataclasses
+import importlib.machinery
 import importlib.util
 import operator
 import pathlib
@@ -36,10 +37,10 @@ def read_manifest(file: pathlib.Path) -> dict:
         raise Disagreement(f"{file}: {error}") from None
 
 
-def python_variant(manifest: dict) -> dict:
-    """The [[variant]] that is written in Python."""
+def python_variant(manifest: dict, file: str = "") -> dict:
+    """The [[variant]] that is written in Python: that of `file`, or the first."""
     for variant in manifest.get("variant", []):
-        if "python" in variant and "file" in variant:
+        if "python" in variant and "file" in variant and file in ("", variant["file"]):
             return variant
     raise Disagreement('no [[variant]] with file = "NAME.py" and python = ">=3.11"')
 
@@ -75,17 +76,34 @@ def load_module(package: pathlib.Path, file: str):
     return module
 
 
-def check_named(package: pathlib.Path, manifest: dict) -> None:
-    """What was imported from the package's folder is in its manifest, so that the hashes there speak of all its code."""
-    named = {(package / table["file"]).resolve()
-             for kind in ("variant", "data") for table in manifest.get(kind, []) if "file" in table}
-    root, environment = package.resolve(), pathlib.Path(sys.prefix).resolve()
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        path = pathlib.Path(file).resolve() if file else None
-        if path and path.is_relative_to(root) and not path.is_relative_to(environment) and path not in named:
-            raise Disagreement(f"{path.relative_to(root)} is imported, but {MANIFEST} does not name it: add\n"
-                               f'[[data]]\nfile = "{path.relative_to(root)}"')
+def files_of(manifest: dict) -> list[str]:
+    """That a package consists of."""
+    return [table["file"] for kind in ("variant", "data") for table in manifest.get(kind, []) if "file" in table]
+
+
+class OnlyNamed(importlib.machinery.PathFinder):
+    """Finds no module in a package's folder that its manifest does not name, so that the hashes there speak of all its code."""
+    root: pathlib.Path
+    own: set[pathlib.Path]                 # files of the package
+    environment: pathlib.Path | None = None  # one that lies in the folder
+
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):
+        spec = super().find_spec(fullname, path, target)
+        file = pathlib.Path(spec.origin).resolve() if spec and spec.has_location else None
+        in_environment = file and cls.environment and file.is_relative_to(cls.environment)
+        if file and file.is_relative_to(cls.root) and not in_environment and file not in cls.own:
+            name = file.relative_to(cls.root)
+            raise Disagreement(f'{name} is imported, but {MANIFEST} does not name it: add\n[[data]]\nfile = "{name}"')
+        return spec
+
+
+def watch_imports(package: pathlib.Path, manifest: dict) -> None:
+    """For the rest of this process, also for what a function imports only when it is called."""
+    OnlyNamed.root, environment = package.resolve(), pathlib.Path(sys.prefix).resolve()
+    OnlyNamed.own = {(package / file).resolve() for file in files_of(manifest)}
+    OnlyNamed.environment = environment if environment.is_relative_to(OnlyNamed.root) else None
+    sys.meta_path[:] = [OnlyNamed if finder is importlib.machinery.PathFinder else finder for finder in sys.meta_path]
 
 
 def verifiers_in(module) -> list[Declaration]:

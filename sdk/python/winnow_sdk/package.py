@@ -4,7 +4,8 @@ import pathlib
 import shutil
 import tomllib
 
-from .manifests import MANIFEST, Disagreement, check_named, check_python, load_module, plugins_of, python_variant, read_manifest
+from .manifests import MANIFEST, Disagreement, check_python, files_of, load_module, plugins_of, python_variant, read_manifest, \
+    watch_imports
 
 DOCUMENTS = ("README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "CHANGELOG", "CITATION")
 
@@ -18,15 +19,16 @@ def make_package(project: pathlib.Path, out: pathlib.Path | None) -> pathlib.Pat
         raise Disagreement(f"{project / MANIFEST}: [package] has no id") from None
     variant = python_variant(manifest)
     check_python(variant["python"])
+    check_inside(manifest)
+    watch_imports(project.resolve(), manifest)
     plugins_of(manifest, load_module(project.resolve(), variant["file"]))
-    check_named(project.resolve(), manifest)
     text = filled((project / MANIFEST).read_text(encoding="utf-8"), project)
     folder = out or project / "build" / id
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     documents = [path.name for path in project.iterdir() if path.is_file() and path.name.startswith(DOCUMENTS)]
-    for name in [table["file"] for kind in ("variant", "data") for table in manifest.get(kind, [])] + documents:
+    for name in files_of(manifest) + documents:
         (part / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(project / name, part / name)
     (part / MANIFEST).write_text(text, encoding="utf-8")
@@ -36,6 +38,12 @@ def make_package(project: pathlib.Path, out: pathlib.Path | None) -> pathlib.Pat
         shutil.rmtree(folder)
     part.rename(folder)
     return folder
+
+
+def check_inside(manifest: dict) -> None:
+    for file in files_of(manifest):
+        if file.startswith("/") or ".." in pathlib.PurePath(file).parts:
+            raise Disagreement(f"{MANIFEST}: file = \"{file}\" lies outside the project")
 
 
 def filled(text: str, project: pathlib.Path) -> str:
@@ -56,4 +64,9 @@ def filled(text: str, project: pathlib.Path) -> str:
             lines.append(f'sha256 = "{hashlib.sha256(data).hexdigest()}"')
             if table == "variant":
                 lines.append(f"size = {len(data)}")
-    return "\n".join(lines) + "\n"
+    made = "\n".join(lines) + "\n"
+    for kind in ("variant", "data"):
+        for one in tomllib.loads(made).get(kind, []):
+            if "sha256" not in one:
+                raise Disagreement(f"{MANIFEST}: write 'file' on a line of its own in [[{kind}]]")
+    return made

@@ -6,11 +6,12 @@ import struct
 import sys
 import threading
 import time
+import types
 
-from . import __version__, wire
+from . import wire
 from .fence import start_no_programs
 from .images import FORMS, LIBRARIES, Condition
-from .manifests import Disagreement, Plugin, check_named, check_python, load_module, plugins_of, python_variant, read_manifest
+from .manifests import Disagreement, Plugin, check_python, load_module, plugins_of, python_variant, read_manifest, watch_imports
 from .verifiers import Failure, Stopped, score_batch, text_of
 from .wire import Message, Reader
 
@@ -62,26 +63,27 @@ class Instance:
 
     def info(self) -> bytes:
         flags = BATCH_INVARIANT * self.batch_invariant | DETERMINISTIC * self.deterministic
-        return INFO.pack(INFO.size, flags, 1, self.declaration.preferred_batch, self.declaration.max_batch, 0, -1.0)
+        time = -1.0 if self.declaration.preview_time is None else self.declaration.preview_time
+        return INFO.pack(INFO.size, flags, 1, self.declaration.preferred_batch, self.declaration.max_batch, 0, time)
 
 
 class Server:
-    def __init__(self, arguments):
-        self.arguments = arguments
-        self.lacking = arguments.lacking
+    def __init__(self, socket: int, inputs: int, exchange: int, lacking: str):
+        self.lacking = lacking
         if not start_no_programs():
             self.lacking = self.lacking or "no filter of system calls could be set: the plugin can start programs"
-        self.channel = wire.Channel(arguments.socket)
-        self.inputs = wire.mapped(arguments.inputs, writable=False)
-        self.exchange = wire.mapped(arguments.exchange, writable=True)
+        self.channel = wire.Channel(socket)
+        self.inputs = wire.mapped(inputs, writable=False)
+        self.exchange = wire.mapped(exchange, writable=True)
         self.watch = Watch(self.exchange[:4])
         self.plugin: Plugin | None = None
         self.instances: dict[int, Instance] = {}
         self.conditions: dict[bytes, Condition] = {}
         self.kept = 0
 
-    def serve(self) -> None:
-        self.channel.send(Message.REPLY, self.guarded(self.load))
+    def serve(self, manifest: pathlib.Path, file: str, id: str) -> None:
+        """`file`: the variant's that winnow has chosen, and whose hash it has compared."""
+        self.channel.send(Message.REPLY, self.guarded(lambda: self.load(manifest, file, id)))
         while packet := self.channel.receive():
             message, reader = packet[0], Reader(packet[1])
             self.channel.send(Message.REPLY, self.guarded(lambda: self.answer(message, reader)))
@@ -100,22 +102,15 @@ class Server:
         except BaseException as error:
             return wire.reply(wire.INTERNAL, text_of(error))
 
-    def load(self) -> bytes:
-        a = self.arguments
-        if a.wire != wire.WIRE:
-            raise Disagreement(f"winnow_sdk {__version__} in {pathlib.Path(__file__).parent} speaks wire {wire.WIRE}, this winnow "
-                               f"speaks wire {a.wire}: they come from different versions")
-        manifest = read_manifest(a.manifest)
-        package = a.manifest.parent
-        variant = python_variant(manifest)
-        check_python(variant["python"])
+    def load(self, path: pathlib.Path, file: str, id: str) -> bytes:
+        manifest = read_manifest(path)
+        check_python(python_variant(manifest, file)["python"])
+        watch_imports(path.parent, manifest)
         try:
-            module = load_module(package, variant["file"])
-            self.plugin = plugins_of(manifest, module)[a.id]
+            self.plugin = plugins_of(manifest, load_module(path.parent, file))[id]
             importlib.import_module(LIBRARIES[self.plugin.declaration.images])
         except ModuleNotFoundError as error:
             raise Disagreement(f"{text_of(error)}\nthe environment of {sys.executable} lacks it") from None
-        check_named(package, manifest)
         return wire.reply(body=struct.pack("<Q", 1) + wire.text(VERIFIER) + wire.text(self.lacking))
 
     def answer(self, message: int, reader: Reader) -> bytes:
@@ -150,13 +145,18 @@ class Server:
 
     def score(self, instance: Instance, reader: Reader) -> bytes:
         n = reader.get("Q")
-        samples, _, scores = [self.column(reader) for _ in range(reader.get("Q"))]
+        samples, previews, scores = [self.column(reader) for _ in range(reader.get("Q"))]
         form = instance.declaration.images
         conditions = self.rows(reader, form)
         reader.array("Q")  # ids of the candidates
         if len(conditions) != n or n == 0:
             raise wire.Malformed
-        results = score_batch(instance.score, FORMS[form](*samples), conditions, instance.batch_invariant)
+        pictures = [FORMS[form](*samples)]
+        if instance.declaration.preview_time is not None:
+            if not previews:
+                return wire.reply(wire.FAILED_PRECONDITION, "there are no previews of these pictures")
+            pictures.append(FORMS[form](*previews))
+        results = score_batch(instance.score, pictures[0], conditions, instance.batch_invariant, *pictures[1:])
         status = [wire.INTERNAL if isinstance(one, Failure) else wire.OK for one in results]
         struct.pack_into(f"<{n}f", scores[0], 0, *[0.0 if isinstance(one, Failure) else one for one in results])
         return wire.reply(items=[(i, one.text) for i, one in enumerate(results) if isinstance(one, Failure)],
@@ -197,4 +197,4 @@ def read_condition(reader: Reader, form: str) -> Condition:
         dtype, shape, values = bytes(reader.take(4)), reader.array("q"), reader.data_of()
         if dtype == FLOAT32 and values:  # the only type there is in 1.0
             tensors[name] = FORMS[form](memoryview(values), (1, *shape))[0]
-    return Condition(task, prompt, class_id if class_id >= 0 else None, tensors)
+    return Condition(task, prompt, class_id if class_id >= 0 else None, types.MappingProxyType(tensors))

@@ -29,16 +29,18 @@ class Declaration:
     images: str
     preferred_batch: int
     max_batch: int
+    preview_time: float | None
     options: dict[str, Option]
 
     def instance(self, options: dict[str, object]) -> typing.Callable:
         """The function score(images, conditions) under these options."""
         if inspect.isclass(self.made):
             return self.made(**options).score
-        return lambda images, conditions: self.made(images, conditions, **options)
+        return lambda *batch: self.made(*batch, **options)
 
 
-def verifier(made=None, /, *, id: str = "", images: str = "numpy", preferred_batch: int = 0, max_batch: int = 0):
+def verifier(made=None, /, *, id: str = "", images: str = "numpy", preferred_batch: int = 0, max_batch: int = 0,
+             preview_time: float | None = None):
     """Makes a function or a class a verifier, and gives it back unchanged.
 
     A function is called as score(images, conditions, **options). A class is made once, as Class(**options), and its method
@@ -53,6 +55,8 @@ def verifier(made=None, /, *, id: str = "", images: str = "numpy", preferred_bat
     images  "numpy": an array [n, C, H, W]; "torch": a tensor; "buffer": a list of n memoryviews [C, H, W]. All are read-only:
             the kernel ends a process that writes to them.
     preferred_batch, max_batch   pictures at once; 0: no wish, no limit.
+    preview_time                 in [0, 1]: the function is score(images, conditions, previews), where `previews` are, as `images`
+                                 are, what the sampler expected at the step nearest to this time (1: pure noise).
     """
     def note(made):
         if images not in FORMS:
@@ -60,24 +64,27 @@ def verifier(made=None, /, *, id: str = "", images: str = "numpy", preferred_bat
         for name, count in (("preferred_batch", preferred_batch), ("max_batch", max_batch)):
             if not isinstance(count, int) or not 0 <= count < 1 << 32:
                 raise ValueError(f"{name}={count!r}, expected a number of pictures, or 0")
-        setattr(made, NOTE, Declaration(made, id, images, preferred_batch, max_batch, options_of(made)))
+        if preview_time is not None and not 0 <= preview_time <= 1:
+            raise ValueError(f"preview_time={preview_time!r}, expected 0 to 1, or None")
+        batch = ["images", "conditions"] + ["previews"] * (preview_time is not None)
+        setattr(made, NOTE, Declaration(made, id, images, preferred_batch, max_batch, preview_time, options_of(made, batch)))
         return made
 
     return note if made is None else note(made)
 
 
-def options_of(made) -> dict[str, Option]:
+def options_of(made, batch: list[str]) -> dict[str, Option]:
     if inspect.isclass(made):
         if not callable(getattr(made, "score", None)):
-            raise TypeError(f"the class {made.__name__} has no method score(self, images, conditions)")
-        check_positional(made.score, ["self", "images", "conditions"])
+            raise TypeError(f"the class {made.__name__} has no method score(self, {', '.join(batch)})")
+        check_positional(made.score, ["self", *batch])
         parameters = list(inspect.signature(made).parameters.values())
         stray = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
         if stray:
             raise TypeError(f"{made.__name__}({', '.join(stray)}): options come by keyword, __init__(self, *, {', '.join(stray)})")
     elif callable(made):
         parameters = list(inspect.signature(made).parameters.values())
-        check_positional(made, ["images", "conditions"])
+        check_positional(made, batch)
     else:
         raise TypeError(f"a verifier is a function or a class, found {type(made).__name__}")
     return {p.name: Option(p.default, p.annotation) for p in parameters if p.kind is p.KEYWORD_ONLY}
@@ -105,13 +112,13 @@ class Failure:
     text: str
 
 
-def score_batch(score: typing.Callable, images, conditions: list[Condition],
-                batch_invariant: bool) -> list[float | Failure]:
+def score_batch(score: typing.Callable, images, conditions: list[Condition], batch_invariant: bool,
+                *previews) -> list[float | Failure]:
     """A number or a failure for each picture. When a batch fails, each of its pictures is tried alone, so that only those fail that
     deserve it; alone in a batch of the same size, filled up with itself, unless the size makes no difference."""
     n = len(conditions)
     try:
-        return checked(score(images, conditions), n)
+        return checked(score(images, conditions, *previews), n)
     except Stopped:
         raise
     except BaseException as error:
@@ -121,7 +128,8 @@ def score_batch(score: typing.Callable, images, conditions: list[Condition],
     for i in range(n):
         rows = [i] if batch_invariant else [i] * n
         try:
-            one_by_one.append(checked(score(images[rows], [conditions[i]] * len(rows)), len(rows))[0])
+            alone = score(images[rows], [conditions[i]] * len(rows), *(one[rows] for one in previews))
+            one_by_one.append(checked(alone, len(rows))[0])
         except Stopped:
             raise
         except BaseException as error:
@@ -168,6 +176,8 @@ def text_of(error: BaseException) -> str:
         while trace and trace.tb_frame.f_code.co_filename.startswith((SDK, "<frozen importlib")):
             trace = trace.tb_next
         text = "\n".join([what, *"".join(traceback.format_tb(trace)).splitlines()])
+        if cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+            text += "\nafter " + "".join(traceback.format_exception_only(cause)).strip()
     except Exception as second:
         text = f"{type(error).__name__}, whose text cannot be made: {type(second).__name__}"
     return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + " ..."

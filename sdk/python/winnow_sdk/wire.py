@@ -7,7 +7,7 @@ import struct
 
 WIRE = 1  # the host says its own first; raised with every change of what this file and server.py read or write
 
-OK, CANCELLED, INVALID_ARGUMENT, INTERNAL = 0, 1, 3, 13  # wn_status
+OK, CANCELLED, FAILED_PRECONDITION, INTERNAL = 0, 1, 9, 13  # wn_status
 HEADER = struct.Struct("<IIQ")                           # message, reserved, bytes of the payload
 MOST_BYTES = 1 << 40                                     # of a payload
 
