@@ -1,6 +1,7 @@
 // server.cpp: see server.hpp.
 #include "host/isolation/server.hpp"
 
+#include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
@@ -13,6 +14,7 @@
 #include "host/isolation/served.hpp"
 #include "host/library_file.hpp"
 #include "host/plugin_library.hpp"
+#include "host/text.hpp"
 
 namespace winnow {
 namespace {
@@ -55,8 +57,11 @@ class Server {
  private:
   // Before anything of the plugin runs, the fence is up.
   Reply load(Reader& reader) {
-    if (reader.text() != kWire)
-      throw Error(Exit::kPlugin, "winnow-plugin-host is of another version than winnow");
+    if (const std::string_view other = reader.text(); other != kWire)
+      throw Error(Exit::kPlugin,
+                  fmt::format("winnow-plugin-host speaks '{}', this winnow speaks '{}': they come "
+                              "from different versions",
+                              kWire, printable(other)));
     FoundPlugin found;
     const std::filesystem::path manifest(reader.text());
     found.plugin_index = reader.get<std::uint64_t>();

@@ -17,6 +17,26 @@ constexpr wn_status kKnown[] = {
     WN_E_NOT_FOUND, WN_E_RESOURCE_EXHAUSTED, WN_E_FAILED_PRECONDITION, WN_E_UNIMPLEMENTED,
     WN_E_INTERNAL,  WN_E_INCOMPATIBLE};
 
+// No time limit but the test's, and whoever dies has failed.
+constexpr Isolation kIsolation{.mode = Isolate::kPlugin, .call_timeout = 0, .restarts = 0};
+
+// Nothing of the host lies between the test and the plugin.
+class RawCode final : public PluginCode {
+ public:
+  RawCode(const wn_plugin_1& plugin, std::uint32_t minor) : plugin_(plugin), minor_(minor) {}
+  std::uint32_t minor() const override { return minor_; }
+  wn_status create(const wn_host* host, std::span<const wn_option* const> options,
+                   const wn_call* call, wn_instance** out) override {
+    return plugin_.create(host, options.data(), options.size(), call, out);
+  }
+  void destroy(wn_instance* instance) override { plugin_.destroy(instance); }
+  const void* interface(const char* name) const override { return plugin_.get_interface(name); }
+
+ private:
+  const wn_plugin_1& plugin_;
+  std::uint32_t minor_;
+};
+
 // FNV-1a; std::hash may differ between builds, and a seed must not.
 std::uint64_t hash_of(std::string_view text) {
   std::uint64_t hash = 0xcbf29ce484222325u;
@@ -35,12 +55,25 @@ bool Bench::provides(const std::string& interface) const {
   return std::ranges::count(manifest().provides, interface) > 0;
 }
 
-std::filesystem::path Bench::file() const {
-  if (!subject_.found->variant().python.empty())
+void Bench::needs_this_process() const {
+  if (isolated())
     skip("{} is written in Python, which does not run in this process",
          subject_.found->variant().file.string());
+}
+
+std::filesystem::path Bench::file() const {
+  needs_this_process();
   return subject_.found->library();
 }
+
+std::shared_ptr<PluginCode> Bench::code() {
+  if (!isolated()) return std::make_shared<RawCode>(plugin(), library().library().minor);
+  if (!subject_.found->skipped.empty())
+    skip("the package cannot be used here: {}", subject_.found->skipped);
+  return isolated_code(*subject_.found, kIsolation, processes_);
+}
+
+void Bench::start_process() { processes_.process(*subject_.found, {}, kIsolation)->run(nullptr); }
 
 double Bench::uniform() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
 
@@ -125,13 +158,12 @@ Instance::Instance(Bench& bench) : Instance(bench, bench.subject().options, Fail
 
 Instance::Instance(Bench& bench, const std::vector<OptionValue>& options, Failure failure)
     : bench_(bench),
-      plugin_(bench.plugin()),
+      code_(bench.code()),
       services_(&bench.stop()),
-      host_(services_, bench.manifest().id, bench.library().library().minor) {
+      host_(services_, bench.manifest().id, code_->minor()) {
   const OptionViews views(options);
   Call call(bench, services_, "create");
-  const wn_status status = plugin_.create(&host_.table, views.all().data(), views.all().size(),
-                                          call.table(), &instance_);
+  const wn_status status = code_->create(&host_.table, views.all(), call.table(), &instance_);
   if (status != WN_OK) instance_ = nullptr;
   if (call.over(status) == WN_OK && !instance_) fail("create returned OK but no instance");
   why_not_ = printable(call.text());
@@ -141,7 +173,7 @@ Instance::Instance(Bench& bench, const std::vector<OptionValue>& options, Failur
 void Instance::destroy() {
   if (!instance_) return;
   bench_.stage("destroying an instance");
-  plugin_.destroy(std::exchange(instance_, nullptr));
+  code_->destroy(std::exchange(instance_, nullptr));
 }
 
 bool must_repeat(const Bench& bench) {

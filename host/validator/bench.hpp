@@ -9,6 +9,8 @@
 #include <random>
 
 #include "host/host_services.hpp"
+#include "host/isolation/isolated_code.hpp"
+#include "host/plugin_code.hpp"
 #include "host/registry.hpp"
 #include "host/validator/process.hpp"
 #include "host/validator/raw_library.hpp"
@@ -32,6 +34,9 @@ class Bench {
   const Subject& subject() const { return subject_; }
   const PackageManifest& package() const { return *subject_.found->package; }
   const PluginManifest& manifest() const { return subject_.found->plugin(); }
+  // Its code runs in a process of its own, as what is written in Python does.
+  bool isolated() const { return !subject_.found->variant().python.empty(); }
+  void needs_this_process() const;     // skips the test where it is isolated
   std::filesystem::path file() const;  // the library; skips the test when there is none
   bool provides(const std::string& interface) const;
 
@@ -50,6 +55,8 @@ class Bench {
 
   RawLibrary& library();  // loaded at the first use
   const wn_plugin_1& plugin() { return library().plugin(manifest().id); }
+  std::shared_ptr<PluginCode> code();  // for one instance
+  void start_process();                // where it is isolated: as the first instance would
   std::atomic<wn_status>& stop() { return stop_; }  // what should_stop answers
 
  private:
@@ -59,6 +66,7 @@ class Bench {
   Stage& stage_;
   std::mt19937_64 random_;
   std::unique_ptr<RawLibrary> library_;
+  ProcessPool processes_;
   std::atomic<wn_status> stop_{WN_OK};
   Verdict verdict_;
 };
@@ -111,7 +119,7 @@ class Instance {
   // Null when the plugin does not offer it.
   template <class Table>
   const Table* optional_table(const char* id) const {
-    return static_cast<const Table*>(plugin_.get_interface(id));
+    return static_cast<const Table*>(code_->interface(id));
   }
   template <class Table>
   const Table& table(const char* id) const {
@@ -122,7 +130,7 @@ class Instance {
 
  private:
   Bench& bench_;
-  const wn_plugin_1& plugin_;
+  std::shared_ptr<PluginCode> code_;
   HostServices services_;
   PluginHost host_;
   wn_instance* instance_ = nullptr;

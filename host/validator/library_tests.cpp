@@ -25,7 +25,10 @@ constexpr const char* kInterfaces[] = {
 void loads(Bench& bench) {
   if (!bench.subject().found->skipped.empty())
     skip("the package cannot be used here: {}", bench.subject().found->skipped);
-  bench.file();
+  if (bench.isolated()) {
+    bench.stage("starting its process as a run would");
+    return bench.start_process();
+  }
   bench.stage("loading it as a run would");
   load_library(*bench.subject().found);
 }

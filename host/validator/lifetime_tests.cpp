@@ -63,6 +63,7 @@ void any_thread(Bench& bench) {
 }
 
 void concurrent_instances(Bench& bench) {
+  bench.needs_this_process();
   Instance alone(bench);
   const std::string expected = use(alone);
   std::vector<Verdict> verdicts(3);

@@ -41,6 +41,7 @@ void state_kept(Bench& bench) {
 }
 
 void prints_nothing(Bench& bench) {
+  bench.needs_this_process();
   const std::string text = printed_by([&] { live(bench); });
   if (!text.empty())
     fail("it printed '{}', expected nothing: {} is for messages", printable(text.substr(0, 100)),
@@ -66,6 +67,7 @@ void another_process(Bench& bench) {
 }
 
 void shutdown_ends(Bench& bench) {
+  bench.needs_this_process();
   live(bench);
   const ProcessState before = process_state();
   bench.stage("ending the library by shutdown");
@@ -98,11 +100,13 @@ void expect_no_growth(Bench& bench, Again again) {
 }
 
 void create_memory(Bench& bench) {
+  bench.needs_this_process();
   bench.stage("creating and destroying 50 instances");
   expect_no_growth(bench, [&] { Instance instance(bench); });
 }
 
 void use_memory(Bench& bench) {
+  bench.needs_this_process();
   Instance instance(bench);
   const bool once = bench.manifest().kind == PluginKind::kSearch;  // begin comes once
   bench.stage("using an instance 50 times");

@@ -152,7 +152,8 @@ Report validate(const std::filesystem::path& manifest, const Wanted& wanted,
     return result.test.name == std::string_view("loads") &&
            result.verdict.outcome == Outcome::kPassed;
   });
-  if (loaded) load_needed_libraries(subjects.front().found->library());
+  if (loaded && subjects.front().found->variant().python.empty())
+    load_needed_libraries(subjects.front().found->library());
   for (const Subject& subject : subjects)
     for (const Test& test : tests)
       if (subject.found && (test.on & kind_of(subject.found->plugin().kind)))

@@ -31,7 +31,7 @@ void info_sane(Bench& bench) {
   if (info.flags & ~kFlags)
     fail("info has the flags {:#x}, of which {:#x} mean nothing for a verifier", info.flags,
          info.flags & ~kFlags);
-  const bool grad = bench.plugin().get_interface(WN_VERIFIER_GRAD_1) != nullptr;
+  const bool grad = instance.optional_table<wn_verifier_grad_1>(WN_VERIFIER_GRAD_1) != nullptr;
   if (grad != verifier.has(WN_F_GRAD))
     fail("the flag WN_F_GRAD is {}, though the interface {} is {}there",
          verifier.has(WN_F_GRAD) ? "set" : "not set", WN_VERIFIER_GRAD_1, grad ? "" : "not ");
@@ -46,6 +46,7 @@ void info_sane(Bench& bench) {
 }
 
 void info_in_bounds(Bench& bench) {
+  bench.needs_this_process();
   Instance instance(bench);
   bench.stage("asking for info with a canary behind it");
   const auto& table = instance.table<wn_verifier_1>(WN_VERIFIER_1);
@@ -82,6 +83,7 @@ void batch_sizes(Bench& bench) {
 }
 
 void empty_batch(Bench& bench) {
+  bench.needs_this_process();
   Instance instance(bench);
   const VerifierBench verifier(instance);
   bench.stage("scoring no pictures at all");
@@ -208,6 +210,7 @@ void inputs_read_only(Bench& bench) {
 
 // The canaries and forbidden pages beside every answer are VerifierBench's.
 void outputs_in_bounds(Bench& bench) {
+  bench.needs_this_process();
   Instance instance(bench);
   const VerifierBench verifier(instance);
   for (const std::size_t n : {1, 2, 5}) {
@@ -221,6 +224,7 @@ void outputs_in_bounds(Bench& bench) {
 }
 
 void pointers_not_kept(Bench& bench) {
+  bench.needs_this_process();
   Instance instance(bench);
   const VerifierBench verifier(instance);
   const bool previews = verifier.info().preview_time >= 0;

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -13,6 +15,10 @@
 #include <functional>
 #include <thread>
 
+#include "host/isolation/arena.hpp"
+#include "host/isolation/channel.hpp"
+#include "host/isolation/child.hpp"
+#include "host/isolation/messages.hpp"
 #include "tests/support/judge.hpp"
 
 using namespace winnow;
@@ -190,4 +196,22 @@ TEST_CASE("with --attach a process waits for a debugger before it loads the plug
   CHECK(state == 'T');
   CHECK(traced);
   CHECK_THAT(log, Contains("waits for a debugger: gdb -p "));
+}
+
+TEST_CASE("a plugin host of another version is refused with what both speak", "[isolation]") {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  Channel channel(ends[0], 1 << 20);
+  const Arena inputs(Arena::Others::kRead, 1 << 20), exchange(Arena::Others::kWrite, 1 << 20);
+  const Child child("test", ends[1], inputs.file(), exchange.file());
+  ::close(ends[1]);
+  Writer writer;
+  writer.text("winnow 0.9 wire 7");
+  REQUIRE(channel.send(Message::kLoad, writer.bytes()));
+  std::optional<Packet> packet;
+  while (!(packet = channel.next())) REQUIRE(channel.fill(/*wait=*/true));
+  const Reply reply = read_reply(packet->payload);
+  CHECK(reply.status != WN_OK);
+  CHECK(reply.text.find(kWire) != std::string::npos);
+  CHECK(reply.text.find("this winnow speaks 'winnow 0.9 wire 7'") != std::string::npos);
 }
