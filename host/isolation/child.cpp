@@ -140,7 +140,7 @@ void Child::log(std::string_view text) {
   for (char c : text) {
     if (c != '\n' && line_.size() < kLongestLine) line_ += c;
     if (c != '\n') continue;
-    if (!line_.empty()) last_line_ = line_;
+    if (!line_.empty()) note_last(line_);
     if (logged_ < kMostOutput && !line_.empty()) {
       spdlog::info("{} wrote: {}", plugin_, printable(line_));
       logged_ += line_.size() + 1;
@@ -149,6 +149,15 @@ void Child::log(std::string_view text) {
     }
     line_.clear();
   }
+}
+
+// Of what Python writes when it crashes, the line that did it comes first: the one after this head.
+void Child::note_last(const std::string& line) {
+  if (crash_ == Crash::kTold) return;
+  last_line_ = line.substr(std::min(line.find_first_not_of(' '), line.size()));
+  if (crash_ == Crash::kHead) crash_ = Crash::kTold;
+  if (line.starts_with("Current thread ") && line.ends_with("(most recent call first):"))
+    crash_ = Crash::kHead;
 }
 
 bool Child::reap(bool wait) {

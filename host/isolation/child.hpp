@@ -34,6 +34,7 @@ class Child {
 
  private:
   void log(std::string_view text);
+  void note_last(const std::string& line);
   bool reap(bool wait);
   std::string how() const;
 
@@ -44,6 +45,7 @@ class Child {
   bool ended_ = false, killed_ = false;
   std::size_t logged_ = 0;
   std::string line_, last_line_;
+  enum class Crash { kNone, kHead, kTold } crash_ = Crash::kNone;
 };
 
 }  // namespace winnow

@@ -116,6 +116,38 @@ class Python(CliTest):
         self.assertIn("exited with status 3 (last words: last words) in score, item ", failures[0])
         self.assertIn("wrote: last words", stderr)
 
+    def test_a_crash_names_the_line_that_did_it(self):
+        failures, _ = self.failures("import ctypes; ctypes.string_at(0)", "tasks.repeat=1", restarts=1000)
+        self.assertRegex(failures[0], r'killed by SIGSEGV \(last words: File ".*ctypes/__init__.py", line \d+ in string_at\) in score')
+
+    def test_previews_reach_it(self):
+        code = "from winnow_sdk import verifier\n@verifier(images='buffer', preview_time=0.9)\n" \
+               "def score(images, conditions, previews):\n" \
+               "    assert [a.shape for a in images] == [b.shape for b in previews]\n" \
+               "    assert images[0].tolist() != previews[0].tolist()\n    return [1] * len(images)\n"
+        summary, _ = self.run_judge(code, "")
+        self.assertEqual([task.get("failures", []) for task in summary["tasks"]], [[]] * 4)
+
+    def test_check_proves_and_refutes_what_it_claims(self):
+        def verdict(test, code):
+            done = self.winnow("plugins", "check", self.judge(code, ""), "--only", test, "--reproduce", 1, "--json")
+            (result,) = json.loads(done.stdout)["results"]
+            self.assertEqual(done.returncode, 3 * (result["outcome"] == "failed"), done)
+            return result["outcome"], result.get("text", "")
+        good = HEAD + "def score(images, conditions): return [image[0, 0, 0] for image in images]\n"
+        first = good.replace("image[0, 0, 0]", "images[0][0, 0, 0]")
+        counts = "calls = []\n" + HEAD + "def score(images, conditions):\n    calls.append(0)\n    return [len(calls)] * len(images)\n"
+        dies = "import os\n" + HEAD + "def score(images, conditions): os._exit(3)\n"
+        for test, bad, says in [("batch-invariant", first, "it claims to be batch invariant, but"),
+                                ("deterministic", counts, "it claims to be deterministic, but"),
+                                ("scores-finite", dies, "exited with status 3 in score"),
+                                ("loads", "1 / 0\n", "test.judge: ZeroDivisionError")]:
+            with self.subTest(test):
+                self.assertEqual(verdict(test, good)[0], "passed")
+                outcome, text = verdict(test, bad)
+                self.assertEqual(outcome, "failed")
+                self.assertIn(says, text)
+
     def test_what_it_may_not_reach_it_does_not_reach(self):
         secret = self.write("secret.txt", "secret")
         tries = [f"open({str(secret)!r})", "open('/etc/passwd')", f"open({str(self.folder / 'new.txt')!r}, 'w')",
@@ -160,7 +192,7 @@ class Python(CliTest):
         (folder / "judge.py").write_text(MEAN + "\n")
         self.refused(3, "run", "run.toml", "--plugin", folder, says=["judge.py: its sha256 is", "the file is damaged"])
         self.refused(3, "run", "run.toml", "--plugin", self.judge(MEAN.replace("power: int = 2", "power: int = 3")),
-                     says=["option 'power' is 3 by default in the code, 2 in the manifest"])
+                     says=["test.judge: option 'power' is 3 by default in the code, 2 in the manifest"])
         done = self.refused(3, "run", "run.toml", "--plugin", self.judge("import not_there\n"),
                             says=["No module named 'not_there'", "the environment of /"])
         self.assertIn("judge.py\", line 1", done.stderr)
@@ -199,6 +231,7 @@ class Python(CliTest):
         self.assertEqual(by_name["hashes-and-sizes"]["outcome"], "passed")
         self.assertEqual(by_name["one-symbol"]["outcome"], "skipped")
         self.assertIn("is written in Python", by_name["one-symbol"]["text"])
+        self.assertEqual(by_name["batch-invariant"]["outcome"], "passed")
         self.done("plugins", "install", "p.tar.gz")
         self.environment["WN_ADD_PLUGIN_PATH"] = self.environment.pop("WN_PLUGIN_PATH")
         self.done("plugins", "verify")

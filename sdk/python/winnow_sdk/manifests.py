@@ -11,6 +11,7 @@ import tomllib
 from .verifiers import NOTE, NOTHING, Declaration
 
 MANIFEST = "winnow-plugin.toml"
+VERIFIER = "wn.verifier/1"
 TYPES = {"bool": (bool,), "i64": (int,), "f64": (float, int), "str": (str,), "path": (str, pathlib.Path), "i64[]": (list,),
          "f64[]": (list,), "str[]": (list,)}
 PLAIN = (bool, int, float, str, list, pathlib.Path)  # annotations that are compared
@@ -132,6 +133,8 @@ def plugins_of(manifest: dict, module) -> dict[str, Plugin]:
         id = table.get("id")
         if table.get("kind") != "verifier":
             raise Disagreement(f"{id} is a {table.get('kind')}; only verifiers can be written in Python")
+        if more := [one for one in table.get("provides", []) if one != VERIFIER]:
+            raise Disagreement(f"{id}: provides {more[0]} by the manifest; in Python there is {VERIFIER} alone")
         if id not in by_id:
             raise Disagreement(f"no verifier '{id}' in {module.__name__}, which has {', '.join(map(repr, by_id))}")
         note = by_id.pop(id)

@@ -4,8 +4,8 @@ import pathlib
 import shutil
 import tomllib
 
-from .manifests import MANIFEST, Disagreement, check_python, files_of, load_module, plugins_of, python_variant, read_manifest, \
-    watch_imports
+from .manifests import (MANIFEST, Disagreement, check_python, files_of, load_module, plugins_of, python_variant, read_manifest,
+                        watch_imports)
 
 DOCUMENTS = ("README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "CHANGELOG", "CITATION")
 

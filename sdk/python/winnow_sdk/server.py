@@ -11,11 +11,11 @@ import types
 from . import wire
 from .fence import start_no_programs
 from .images import FORMS, LIBRARIES, Condition
-from .manifests import Disagreement, Plugin, check_python, load_module, plugins_of, python_variant, read_manifest, watch_imports
+from .manifests import (VERIFIER, Disagreement, Plugin, check_python, load_module, plugins_of, python_variant, read_manifest,
+                        watch_imports)
 from .verifiers import Failure, Stopped, score_batch, text_of
 from .wire import Message, Reader
 
-VERIFIER = "wn.verifier/1"
 BATCH_INVARIANT, DETERMINISTIC = 4, 8        # flags of wn_verifier_info
 INFO = struct.Struct("<IIIIIId")             # wn_verifier_info
 FLOAT32 = struct.pack("<BBH", 2, 32, 1)      # wn_dtype
@@ -83,12 +83,12 @@ class Server:
 
     def serve(self, manifest: pathlib.Path, file: str, id: str) -> None:
         """`file`: the variant's that winnow has chosen, and whose hash it has compared."""
-        self.channel.send(Message.REPLY, self.guarded(lambda: self.load(manifest, file, id)))
+        self.channel.send(Message.REPLY, self.guarded(lambda: self.load(manifest, file, id), f"{id}: "))
         while packet := self.channel.receive():
             message, reader = packet[0], Reader(packet[1])
             self.channel.send(Message.REPLY, self.guarded(lambda: self.answer(message, reader)))
 
-    def guarded(self, call) -> bytes:
+    def guarded(self, call, who="") -> bytes:
         try:
             try:
                 with self.watch:
@@ -98,9 +98,9 @@ class Server:
         except Stopped:
             return wire.reply(self.watch.status() or wire.CANCELLED)
         except (Disagreement, wire.Malformed) as error:
-            return wire.reply(wire.INTERNAL, str(error) or "winnow sent a malformed message")
+            return wire.reply(wire.INTERNAL, who + (str(error) or "winnow sent a malformed message"))
         except BaseException as error:
-            return wire.reply(wire.INTERNAL, text_of(error))
+            return wire.reply(wire.INTERNAL, who + text_of(error))
 
     def load(self, path: pathlib.Path, file: str, id: str) -> bytes:
         manifest = read_manifest(path)

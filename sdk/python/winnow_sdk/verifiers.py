@@ -11,7 +11,7 @@ from .images import FORMS, Condition
 
 NOTE = "__winnow_verifier__"
 SDK = str(pathlib.Path(__file__).parent)
-MOST_TEXT = 16 << 10  # characters of one failure
+MOST_TEXT, MOST_FRAMES = 4096, 30  # characters and calls, the last ones, of one failure
 NOTHING = inspect.Parameter.empty
 
 
@@ -175,9 +175,9 @@ def text_of(error: BaseException) -> str:
         trace = error.__traceback__
         while trace and trace.tb_frame.f_code.co_filename.startswith((SDK, "<frozen importlib")):
             trace = trace.tb_next
-        text = "\n".join([what, *"".join(traceback.format_tb(trace)).splitlines()])
+        text = "\n".join([what, *"".join(traceback.format_tb(trace, -MOST_FRAMES)).splitlines()])
         if cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
             text += "\nafter " + "".join(traceback.format_exception_only(cause)).strip()
     except Exception as second:
         text = f"{type(error).__name__}, whose text cannot be made: {type(second).__name__}"
-    return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + " ..."
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT // 4]}\n...\n{text[-MOST_TEXT // 4 * 3:]}"
