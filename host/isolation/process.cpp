@@ -46,10 +46,10 @@ std::uint64_t arena_bytes(const FoundPlugin& found) {
 }
 
 double limit_of(Message message, const Isolation& isolation) {
-  if (isolation.attach || isolation.call_timeout <= 0) return 0;
-  return message == Message::kLoad      ? std::max(kLoadTimeout, isolation.call_timeout)
-         : message == Message::kDestroy ? kEndTimeout
-                                        : isolation.call_timeout;
+  if (isolation.attach) return 0;
+  if (message == Message::kDestroy) return kEndTimeout;
+  const double most = isolation.call_timeout;
+  return message == Message::kLoad && most > 0 ? std::max(kLoadTimeout, most) : most;
 }
 
 }  // namespace
