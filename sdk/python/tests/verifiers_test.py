@@ -200,6 +200,11 @@ class Loading(HostTest):
         self.assertIn("the environment of ", text)
         self.assertNotIn("importlib", text)
 
+    def test_so_is_the_library_that_pictures_come_in(self):
+        text = self.refused("import sys\nsys.modules['numpy'] = None\n@verifier\ndef score(images, conditions): pass\n", says="numpy")
+        self.assertEqual(text.splitlines()[1:], [f"the environment of {sys.executable} lacks it; winnow takes the active one, or one "
+                                                 "for this package alone"])
+
     def test_code_that_the_manifest_does_not_name_is_not_taken(self):
         self.refused("import helper\n" + BUFFER + "  pass\n", says='file = "helper.py"', helper="")
 

@@ -110,7 +110,8 @@ class Server:
             self.plugin = plugins_of(manifest, load_module(path.parent, file))[id]
             importlib.import_module(LIBRARIES[self.plugin.declaration.images])
         except ModuleNotFoundError as error:
-            raise Disagreement(f"{text_of(error)}\nthe environment of {sys.executable} lacks it") from None
+            raise Disagreement(f"{text_of(error)}\nthe environment of {sys.executable} lacks it; winnow takes the active one, "
+                               "or one for this package alone") from None
         return wire.reply(body=struct.pack("<Q", 1) + wire.text(VERIFIER) + wire.text(self.lacking))
 
     def answer(self, message: int, reader: Reader) -> bytes:

@@ -1,5 +1,6 @@
 """The decorator `verifier`: what it notes about a function, how that becomes scores, how failures become text."""
 import dataclasses
+import importlib
 import inspect
 import math
 import pathlib
@@ -10,7 +11,7 @@ import typing
 from .images import FORMS, Condition
 
 NOTE = "__winnow_verifier__"
-SDK = str(pathlib.Path(__file__).parent)
+NOT_SHOWN = (str(pathlib.Path(__file__).parent), "<frozen importlib", str(pathlib.Path(importlib.__file__).parent))  # callers
 MOST_TEXT, MOST_FRAMES = 4096, 30  # characters and calls, the last ones, of one failure
 NOTHING = inspect.Parameter.empty
 
@@ -173,7 +174,7 @@ def text_of(error: BaseException) -> str:
         if isinstance(error, BadResult):
             return str(error)
         trace = error.__traceback__
-        while trace and trace.tb_frame.f_code.co_filename.startswith((SDK, "<frozen importlib")):
+        while trace and trace.tb_frame.f_code.co_filename.startswith(NOT_SHOWN):
             trace = trace.tb_next
         text = "\n".join([what, *"".join(traceback.format_tb(trace, -MOST_FRAMES)).splitlines()])
         if cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
