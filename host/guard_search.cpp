@@ -64,6 +64,10 @@ Search::Search(std::unique_ptr<PluginInstance> instance)
 void Search::begin(const wn_problem& problem) {
   CallContext context(instance_->services());
   const wn_status status = table_->begin(instance_->get(), context.table(), &problem);
+  // A search that refuses the problem has found a mistake of the config, not made one of its own.
+  if ((status == WN_E_INVALID_ARGUMENT || status == WN_E_FAILED_PRECONDITION) &&
+      !context.errors().text().empty())
+    throw Error(Exit::kUsage, fmt::format("{}: {}", id(), context.errors().text()));
   if (status != WN_OK) instance_->fail("begin", status, context.errors().text());
 }
 

@@ -19,8 +19,8 @@
 //   int64_t guided_channels() const
 //     guidance acts on the first so many channels; 0: on all
 //
-// Its options are solver, steps, search_steps, cfg_scale, noise_strength, precision, device and
-// threads, as in sit.toml.
+// Its options are solver, steps, search_steps, cfg_scale, noise_strength, diffusion, spacing,
+// precision, device and threads, as in sit.toml.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -88,13 +88,20 @@ class FlowSampler {
       : device_(parse_device(options.str("device"))),
         precision_(parse_precision(options.str("precision"))),
         solver_(parse_solver(options.str("solver"))),
+        diffusion_(parse_diffusion(options.str("diffusion"))),
+        spacing_(parse_spacing(options.str("spacing"))),
         strength_(options.f64("noise_strength")),
         guidance_(options.f64("cfg_scale")),
         threads_(static_cast<int>(options.i64("threads"))) {
+    if (diffusion_ == Diffusion::kVp && strength_ > 1)
+      throw wn::Error(WN_E_INVALID_ARGUMENT,
+                      "noise_strength is " + std::to_string(strength_) +
+                          ", expected at most 1 with diffusion vp, where 1 renews all noise that "
+                          "can be renewed");
     const auto steps = static_cast<uint32_t>(options.i64("steps"));
     const auto search_steps = static_cast<uint32_t>(options.i64("search_steps"));
-    times_[WN_PROFILE_FINAL] = uniform_times(1, 0, steps);
-    times_[WN_PROFILE_SEARCH] = uniform_times(1, 0, search_steps ? search_steps : steps);
+    times_[WN_PROFILE_FINAL] = spaced_times(1, 0, steps, spacing_);
+    times_[WN_PROFILE_SEARCH] = spaced_times(1, 0, search_steps ? search_steps : steps, spacing_);
   }
 
   wn_sampler_info info(uint32_t profile) {
@@ -132,7 +139,8 @@ class FlowSampler {
     }
     const Solver solver = effective_solver(solver_, stochasticity);
     wn::Leg leg;
-    leg.times = steps ? uniform_times(from, to, steps) : times_between(schedule(profile), from, to);
+    leg.times = steps ? spaced_times(from, to, steps, spacing_)
+                      : times_between(schedule(profile), from, to);
     for (size_t k = 1; k < leg.times.size(); ++k) {
       leg.nfe.push_back(step_nfe(solver, leg.times[k]));
     }
@@ -158,7 +166,7 @@ class FlowSampler {
       const double stochasticity = batch.stochasticity()[i];
       const Solver solver = effective_solver(solver_, stochasticity);
       const double strength = effective_strength(strength_, stochasticity);
-      factors[i] = solver == Solver::kEulerMaruyama ? euler_maruyama_factors(from, to, strength)
+      factors[i] = solver == Solver::kEulerMaruyama ? sde_factors(from, to, strength, diffusion_)
                                                     : euler_factors(from, to);
       corrected[i] = has_second_evaluation(solver, to) ? 1.0f : 0.0f;
       any_noise |= factors[i].noise != 0;
@@ -368,6 +376,8 @@ class FlowSampler {
   at::Device device_;
   at::ScalarType precision_;
   Solver solver_;
+  Diffusion diffusion_;
+  Spacing spacing_;
   double strength_, guidance_;
   int threads_;
   std::vector<double> times_[2];

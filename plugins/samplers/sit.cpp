@@ -9,10 +9,11 @@
 //
 // The network predicts v = dx/ds on the authors' clock s = 1 - t; the velocity on winnow's clock is
 // u = dx/dt = -v. Guidance: v = v_null + cfg_scale (v_class - v_null). The solvers' formulas stand
-// in flow_solvers.hpp, what a sampler does with them in flow_sampler.hpp. A candidate that
-// asks for stochasticity s > 0 gets the SDE with s * noise_strength, whatever the solver; -1 turns
-// the SDE into Euler. precision = "bf16" runs the network, not the solver, in bfloat16: faster
-// where the CPU has AVX512-BF16 or AMX, or on a GPU.
+// in flow_solvers.hpp, what a sampler does with them in flow_sampler.hpp. A candidate that asks for
+// stochasticity s > 0 gets the SDE with s * noise_strength, whatever the solver; -1 turns the SDE
+// into Euler. diffusion and spacing choose that SDE and the times of the steps; "vp" for both is
+// the SDE of the variance-preserving path. precision = "bf16" runs the network, not the solver, in
+// bfloat16: faster where the CPU has AVX512-BF16 or AMX, or on a GPU.
 //
 // The published checkpoints work on the latents of Stable Diffusion's autoencoder
 // (configs/sit-xl-imagenet256.toml): picture = decoder(x / vae_scale + vae_shift), in float32.

@@ -3,7 +3,8 @@
 // winnow.odd.* misbehave on purpose and are left out.
 //
 // A search whose manifest says that it needs what a run lacks (needs_gradient, needs_magnitudes,
-// needs_renoise) conforms by being refused, with its name, before anything is spent.
+// needs_renoise) conforms by being refused, with its name, before anything is spent. Those that
+// need noise on the way (needs_stochastic) have it.
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -45,6 +46,7 @@ std::vector<Subject> subjects() {
     const bool needs = std::ranges::any_of(
         claims, [](const auto& claim) { return claim.first.starts_with("needs_"); });
     all.push_back({id, {"search={plugin=\"" + id + "\"" + options + "}"}, needs});
+    if (claims.contains("needs_stochastic")) all.back().base.push_back("sampler.eta=0.4");
   }
   return all;
 }
@@ -216,7 +218,7 @@ TEST_CASE("the answer of every search is the best sample that it was told of", "
     Laboratory lab(subject);
     const auto outcome = lab.run("run", {"tasks.repeat=4", "sampler.poison=0.1"});
     if (!outcome) continue;
-    std::size_t not_the_first = 0;
+    std::size_t not_the_first = 0, finished = 0;
     for (const auto& [task, records] : records_by_task(lab.at("run"))) {
       std::set<std::uint64_t> samples;
       double best = -std::numeric_limits<double>::infinity();
@@ -227,6 +229,7 @@ TEST_CASE("the answer of every search is the best sample that it was told of", "
         if (record["k"] == "done" && samples.contains(record["c"].get<std::uint64_t>()))
           best = std::max(best, record["s"][0][0].get<double>());
       }
+      finished += samples.size();
       const json& entry = records.back()["entry"];
       REQUIRE(entry.contains("best"));
       CHECK(entry["best"]["made"] == "as it is");
@@ -234,7 +237,8 @@ TEST_CASE("the answer of every search is the best sample that it was told of", "
       not_the_first +=
           !entry.contains("first") || entry["best"]["candidate"] != entry["first"]["candidate"];
     }
-    CHECK(not_the_first > 4);  // of 12 tasks
+    // Of 12 tasks; a search that puts all into one sample has no other.
+    if (finished > 3 * 12) CHECK(not_the_first > 4);
   }
 }
 

@@ -56,6 +56,9 @@ class Search {
   Search(const Search&) = delete;
   Search& operator=(const Search&) = delete;
   virtual ~Search() = default;
+  // Called once, when problem() is known and before anything is spent: throw wn::Error to refuse it
+  // (INVALID_ARGUMENT or FAILED_PRECONDITION, with what the user should change). Evaluates nothing.
+  virtual void prepare() {}
   // The loop: a coroutine, started once. An exception that leaves it fails the task's search.
   virtual Task run() = 0;
 
@@ -237,6 +240,7 @@ struct SearchAccess {
   static void begin(Search& search, const Host& host, const wn_problem* problem) {
     search.host_ = host;
     search.driver_.begin(problem);
+    search.prepare();
   }
   static wn_status ask(Search& search, std::uint64_t max_n, const wn_proposals* proposals) {
     return search.driver_.ask(max_n, proposals, [&] { return search.run(); });
