@@ -1,0 +1,588 @@
+// branching_searches_test.cpp: what the header of each search that judges and branches on the way
+// promises, read from the journals of runs over the toy sampler: 8 steps of 1 NFE, a preview 1 NFE
+// that the next step gets back, noise in every step but the last.
+#include <cmath>
+#include <set>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/toy_run.hpp"
+#include "winnow/winnow.h"
+
+using namespace winnow;
+using namespace winnow::test;
+using nlohmann::json;
+
+namespace {
+
+using Overrides = std::vector<std::string>;
+
+struct Made {
+  json recipe;
+  double score = -INFINITY, to = 0;
+  std::uint64_t parent = 0, noise = 0;
+  std::size_t round = 0;
+};
+
+// One task's story: its candidates and noises by id, and the ids of each round.
+struct Story {
+  std::map<std::uint64_t, Made> made;
+  std::map<std::uint64_t, json> noises;
+  std::vector<std::vector<std::uint64_t>> rounds;
+  json ledger, entry;
+
+  std::vector<std::uint64_t> children(std::uint64_t parent) const {
+    std::vector<std::uint64_t> out;
+    for (const auto& [id, m] : made)
+      if (m.parent == parent && m.recipe["op"] != WN_CAND_RESCORE) out.push_back(id);
+    return out;
+  }
+  std::vector<double> sample_scores() const {
+    std::vector<double> out;
+    for (const auto& [id, m] : made)
+      if (m.to == 0 && m.score > -INFINITY) out.push_back(m.score);
+    return out;
+  }
+  std::map<std::uint64_t, std::vector<std::uint64_t>> families(std::size_t round) const {
+    std::map<std::uint64_t, std::vector<std::uint64_t>> out;
+    for (const std::uint64_t id : rounds[round]) out[made.at(id).parent].push_back(id);
+    return out;
+  }
+};
+
+struct Laboratory {
+  ToyRun toy;
+  RunOutcome outcome;
+
+  explicit Laboratory(const std::string& search, Overrides more = {}, double eta = 0.4,
+                      const std::string& rule = "") {
+    const std::string brightness = "plugin = \"winnow.brightness\"\ntarget = 0.6";
+    toy.text.replace(toy.text.find(brightness), brightness.size(),
+                     "plugin = \"winnow.toy.target\"\nname = \"target\"");
+    toy.text.replace(toy.text.find("round = 5\n"), 10, "");
+    toy.text += rule;
+    more.push_back("search={plugin=\"winnow." + search + "}");
+    more.push_back("sampler.eta=" + std::to_string(eta));
+    outcome = toy.run("run", more);
+    REQUIRE(outcome.exit == Exit::kDone);
+  }
+
+  std::vector<Story> stories() const {
+    std::vector<Story> all;
+    for (const auto& [task, records] : records_by_task(toy.folder / "run")) {
+      Story story;
+      bool told = true;
+      for (const json& record : records) {
+        if (record["k"] == "ask" && !record["c"].empty()) {
+          if (std::exchange(told, false)) story.rounds.emplace_back();
+          for (const json& noise : record["n"]) story.noises[noise["id"]] = noise;
+          for (const json& c : record["c"]) {
+            const auto id = c["id"].get<std::uint64_t>();
+            story.made[id] = {c, -INFINITY, c["to"], c["p"], c["n"], story.rounds.size() - 1};
+            story.rounds.back().push_back(id);
+          }
+        }
+        if (record["k"] == "done" || record["k"] == "fail") told = true;
+        if (record["k"] == "done" && !record["s"].empty())
+          story.made.at(record["c"].get<std::uint64_t>()).score = record["s"][0][0];
+      }
+      story.ledger = records.back()["ledger"];
+      story.entry = records.back()["entry"];
+      all.push_back(std::move(story));
+    }
+    REQUIRE(all.size() == 6);
+    return all;
+  }
+};
+
+std::vector<std::vector<double>> sample_scores(const Laboratory& lab) {
+  std::vector<std::vector<double>> out;
+  for (const Story& story : lab.stories()) out.push_back(story.sample_scores());
+  return out;
+}
+
+void refused(const std::string& search, const Overrides& more, double eta, const std::string& says,
+             const std::string& rule = "") {
+  INFO(search);
+  CHECK_THROWS_WITH(Laboratory(search, more, eta, rule), Catch::Contains(says));
+}
+
+const char* kRanks = "[selection]\nrule = \"mean-rank\"\n";
+
+}  // namespace
+
+TEST_CASE("pruned keeps the better half twice, and so begins 32 where best of N has 20",
+          "[branching]") {
+  const Laboratory lab("pruned\"", {}, 0);
+  // Stops at 2 and 5 of 8 steps: 3 NFE, 3 more, 2 more; 32 x 3 + 16 x 3 + 8 x 2 = 160.
+  for (const Story& story : lab.stories()) {
+    CHECK(story.ledger["search_nfe"] == 160);
+    REQUIRE(story.rounds.size() == 3);
+    CHECK(story.rounds[0].size() == 32);
+    CHECK(story.rounds[1].size() == 16);
+    CHECK(story.rounds[2].size() == 8);
+    CHECK(story.made.at(story.rounds[0][0]).to == 0.75);
+    CHECK(story.made.at(story.rounds[1][0]).to == 0.375);
+    for (const std::size_t round : {0, 1})
+      for (const std::uint64_t id : story.rounds[round]) {
+        const auto better = std::ranges::count_if(story.rounds[round], [&](std::uint64_t other) {
+          return story.made.at(other).score > story.made.at(id).score;
+        });
+        const auto half = static_cast<long>(story.rounds[round].size() / 2);
+        CHECK(story.children(id).size() == (better < half ? 1 : 0));
+      }
+  }
+  // Nothing that goes on is changed by having stopped: its samples are those of best of 32.
+  const Laboratory all("random\", candidates=32", {"budget.nfe=256"}, 0);
+  const auto some = sample_scores(lab), whole = sample_scores(all);
+  for (std::size_t t = 0; t < 6; ++t)
+    for (const double score : some[t]) CHECK(std::ranges::count(whole[t], score) == 1);
+}
+
+TEST_CASE("branches that are not chosen among are independent samples: best of N", "[branching]") {
+  // 20 paths of 8 NFE, whatever the search: previews cost nothing where the path goes on.
+  const auto best_of_n = sample_scores(Laboratory("random\""));
+  for (const char* search :
+       {"fk\", lambda=0.0", "svdd\", chains=20, children=1", "code\", chains=1, block=8",
+        "code\", chains=20, branches=1, block=3", "beam\", children=1, block=2",
+        "bfs\", temperature=1e9, rule=\"prune\"", "dsearch\", oversample=1, children=1",
+        "pruned\", at=[], keep=[]", "tree\", levels=1, widening=1000.0",
+        "evolution\", at=[], elites=1"}) {
+    INFO(search);
+    const auto found = sample_scores(Laboratory(search));
+    for (std::size_t t = 0; t < 6; ++t) {
+      CHECK(found[t].size() == 20);
+      CHECK(std::ranges::is_permutation(found[t], best_of_n[t]));
+    }
+  }
+}
+
+TEST_CASE("rbf takes the first child that beats the last score, and rolls its quota over",
+          "[branching]") {
+  const Laboratory lab("rbf\", chains=1, initial=0.1");
+  std::size_t accepted_early = 0, exhausted = 0, rolled = 0;
+  for (const Story& story : lab.stories()) {
+    CHECK(story.ledger["search_nfe"] == 160);  // to the last NFE
+    // 16 first noises, judged at time 1; the chain goes on from the best.
+    double threshold = -INFINITY;
+    std::uint64_t at = 0;
+    for (const std::uint64_t id : story.rounds[0])
+      if (story.made.at(id).score > threshold) threshold = story.made.at(id).score, at = id;
+    CHECK(story.rounds[0].size() == 16);
+    const double quota = (160 - 8 - 15) / 7.0;  // 15 first noises more than the way needs
+    double purse = 0;
+    for (int step = 0; step < 7; ++step) {
+      purse += quota;
+      const auto children = story.children(at);
+      REQUIRE(!children.empty());
+      purse -= static_cast<double>(children.size()) - 1;
+      CHECK(purse > -1e-9);
+      rolled += purse > quota;
+      std::uint64_t best = children[0];
+      for (std::size_t i = 0; i < children.size(); ++i) {
+        const double score = story.made.at(children[i]).score;
+        if (i + 1 < children.size()) CHECK(score <= threshold);
+        if (score > story.made.at(best).score) best = children[i];
+      }
+      const double last = story.made.at(children.back()).score;
+      if (last > threshold) {
+        ++accepted_early;
+        at = children.back();
+        threshold = last;
+      } else {
+        ++exhausted;
+        CHECK(purse < 1);
+        at = best;
+      }
+    }
+    CHECK(story.children(at).size() == 1);  // the last step draws no noise
+  }
+  CHECK(accepted_early > 10);
+  CHECK(exhausted > 2);
+  CHECK(rolled > 2);
+}
+
+TEST_CASE("fk copies particles in proportion to exp(lambda score), and keeps their number",
+          "[branching]") {
+  for (const std::string resampling : {"ssp", "systematic"}) {
+    INFO(resampling);
+    const Laboratory lab("fk\", lambda=200.0, gate=1.0, resampling=\"" + resampling + "\"");
+    for (const Story& story : lab.stories()) {
+      CHECK(story.ledger["search_nfe"] <= 160);
+      REQUIRE(story.rounds.size() >= 4);  // stops at 2, 4, 6 and the end
+      double sum = 0;
+      for (const std::uint64_t id : story.rounds[0]) sum += std::exp(200 * story.made.at(id).score);
+      for (const std::uint64_t id : story.rounds[0]) {
+        const double wanted = 20 * std::exp(200 * story.made.at(id).score) / sum;
+        const auto copies = static_cast<double>(story.children(id).size());
+        CHECK(std::abs(copies - wanted) < 1);
+      }
+      for (const std::size_t round : {0, 1, 2}) CHECK(story.rounds[round].size() == 20);
+      // Copies differ: the first goes on with its parent's noise, the others have their own.
+      for (const auto& [parent, family] : story.families(1)) {
+        std::set<double> scores;
+        for (std::size_t i = 0; i < family.size(); ++i) {
+          CHECK((story.made.at(family[i]).noise == 0) == (i == 0));
+          scores.insert(story.made.at(family[i]).score);
+        }
+        CHECK(scores.size() == family.size());
+      }
+    }
+  }
+}
+
+TEST_CASE("copies of a deterministic path are one candidate, and nobody pays for the others",
+          "[branching]") {
+  const Laboratory lab("fk\", lambda=200.0, gate=1.0, particles=20, stochasticity=-1");
+  std::size_t fewer = 0;
+  for (const Story& story : lab.stories()) {
+    CHECK(story.rounds[0].size() == 20);
+    for (const auto& [id, m] : story.made) CHECK(story.children(id).size() <= 1);
+    fewer += story.rounds[1].size() < 20;
+    const auto scores = story.sample_scores();
+    CHECK(std::set<double>(scores.begin(), scores.end()).size() == scores.size());
+  }
+  CHECK(fewer == 6);
+}
+
+TEST_CASE("svdd goes on with the best child, whose evaluation is not paid for again",
+          "[branching]") {
+  // 1 + M (T - 1), the last step for nothing: 1 + 5 x 7.
+  const Laboratory lab("svdd\", children=5", {"budget.nfe=36"});
+  for (const Story& story : lab.stories()) {
+    CHECK(story.ledger["search_nfe"] == 36);
+    CHECK(story.made.size() == 1 + 5 * 7 + 1);
+    REQUIRE(story.rounds.size() == 9);
+    for (std::size_t round = 1; round < 8; ++round) {
+      std::uint64_t best = story.rounds[round][0];
+      for (const std::uint64_t id : story.rounds[round])
+        if (story.made.at(id).score > story.made.at(best).score) best = id;
+      for (const std::uint64_t id : story.rounds[round])
+        CHECK(story.children(id).size() == (id != best ? 0 : round < 7 ? 5u : 1u));
+    }
+  }
+  // A cold softmax is the best, a hot one any.
+  CHECK(sample_scores(Laboratory("svdd\", children=5, temperature=1e-9", {"budget.nfe=36"})) ==
+        sample_scores(lab));
+  CHECK(sample_scores(Laboratory("svdd\", children=5, temperature=1e9", {"budget.nfe=36"})) !=
+        sample_scores(lab));
+}
+
+TEST_CASE("code chooses after every block of steps, each chain for itself", "[branching]") {
+  // Stops at 3, 6, 8: 4 + 3 a branch, 2 at the end (one branch would be 8): K (4 + 3 + 1) ... by
+  // price: a START to 3 steps with preview 4, a block of 3 steps 3, the last of 2 steps 1.
+  const Laboratory lab("code\", chains=2, branches=4, block=3", {"budget.nfe=64"});
+  for (const Story& story : lab.stories()) {
+    CHECK(story.ledger["search_nfe"] == 2 * 4 * (4 + 3 + 1));
+    REQUIRE(story.rounds.size() == 3);
+    for (const std::size_t round : {0, 1}) {
+      CHECK(story.rounds[round].size() == 8);
+      for (const std::size_t first : {0, 4}) {
+        const auto begin = story.rounds[round].begin() + static_cast<long>(first);
+        const auto best = *std::ranges::max_element(
+            begin, begin + 4, {}, [&](std::uint64_t id) { return story.made.at(id).score; });
+        CHECK(story.children(best).size() == 4);
+      }
+    }
+  }
+}
+
+TEST_CASE("beam takes the best of all beams' children, wherever they come from", "[branching]") {
+  const Laboratory lab("beam\", beams=3, children=4, block=2", {"budget.nfe=97"});
+  std::size_t uneven = 0;
+  for (const Story& story : lab.stories()) {
+    REQUIRE(story.rounds.size() >= 4);
+    for (const std::size_t round : {0, 1, 2}) {
+      CHECK(story.rounds[round].size() == 12);
+      std::size_t parents = 0;
+      for (const std::uint64_t id : story.rounds[round]) {
+        const auto better = std::ranges::count_if(story.rounds[round], [&](std::uint64_t other) {
+          return story.made.at(other).score > story.made.at(id).score;
+        });
+        CHECK(story.children(id).size() == (better < 3 ? 4 : 0));
+        parents += better < 3;
+      }
+      CHECK(parents == 3);
+      if (round > 0) uneven += story.families(round + 1).size() == 3;
+    }
+    std::set<std::uint64_t> grandparents;
+    for (const auto& [parent, family] : story.families(2))
+      grandparents.insert(story.made.at(parent).parent);
+    uneven += grandparents.size() < 3;
+  }
+  CHECK(uneven > 0);
+}
+
+TEST_CASE("a look-ahead judges a child by the sample that few deterministic steps make of it",
+          "[branching]") {
+  // A child 1 and its look 2 NFE at each of 7 steps; the last step 1, judged by itself.
+  const Laboratory lab("beam\", beams=1, children=2, look_ahead=2", {"budget.nfe=50"});
+  for (const Story& story : lab.stories()) {
+    std::size_t looks = 0;
+    for (const auto& [id, m] : story.made) {
+      if (!m.recipe.contains("leg")) continue;
+      ++looks;
+      CHECK(m.recipe["leg"] == 2);
+      CHECK(m.recipe["st"] == -1);
+      CHECK(m.to == 0);
+      CHECK(story.made.at(m.parent).recipe["score"] == 0);
+    }
+    CHECK(looks >= 14);
+    CHECK(story.ledger["search_nfe"] <= 50);
+    CHECK(story.ledger["search_nfe"] >= 43);
+    CHECK(story.ledger["previews"] == 0);
+  }
+}
+
+TEST_CASE("bfs keeps the number of particles, or prunes below an even share", "[branching]") {
+  const Laboratory lab("bfs\", temperature=0.002");
+  for (const Story& story : lab.stories()) {
+    REQUIRE(story.rounds.size() == 4);  // 2, 4, 6 and the end
+    for (const std::size_t round : {0, 1, 2}) CHECK(story.rounds[round].size() == 20);
+  }
+  const Laboratory pruned("bfs\", temperature=0.01, rule=\"prune\", particles=20", {}, 0);
+  for (const Story& story : pruned.stories()) {
+    double sum = 0;
+    for (const std::uint64_t id : story.rounds[0]) sum += std::exp(100 * story.made.at(id).score);
+    for (const std::uint64_t id : story.rounds[0]) {
+      const double share = 20 * std::exp(100 * story.made.at(id).score) / sum;
+      CHECK(story.children(id).size() == (std::round(share) > 0 ? 1 : 0));
+    }
+  }
+}
+
+TEST_CASE("dfs goes back where a preview is too bad, and ends early on easy tasks", "[branching]") {
+  const Laboratory lab("dfs\", at=[0.5], back=0.25, tries=3");
+  std::size_t back = 0;
+  for (const Story& story : lab.stories()) {
+    for (const auto& [id, m] : story.made) {
+      if (m.recipe["op"] != WN_CAND_RENOISE) continue;
+      ++back;
+      CHECK(m.recipe["from"] == 0.75);
+      CHECK(m.to == 0.5);
+    }
+    for (const double score : story.sample_scores()) CHECK(score > -INFINITY);
+    // Whatever was begun was finished: no path stops half-way for want of budget.
+    std::size_t starts = 0;
+    for (const auto& [id, m] : story.made) starts += m.recipe["op"] == WN_CAND_START;
+    CHECK(story.sample_scores().size() == starts);
+  }
+  CHECK(back > 20);
+  const Laboratory easy("dfs\", rule=\"threshold\", threshold=-1e9");
+  for (const Story& story : easy.stories()) CHECK(story.ledger["search_nfe"] == 8);
+  const Laboratory hard("dfs\", rule=\"threshold\", threshold=1e9, tries=2");
+  for (const Story& story : hard.stories()) {
+    CHECK(story.ledger["search_nfe"] > 150);
+    CHECK(story.sample_scores().size() > 4);  // never reached, and yet there are samples
+  }
+}
+
+TEST_CASE("dsearch begins with many beams of few children and ends with few of many",
+          "[branching]") {
+  // n_i = max(2, floor(8 (1/4)^(i/7))) = 8 6 5 4 3 2 2 2, children round(2 x 8 / n_i) =
+  // 2 3 3 4 5 8 8, one at the last step.
+  const std::vector<std::size_t> made{16, 18, 15, 16, 15, 16, 16, 2};
+  const Laboratory lab("dsearch\", beams=2", {"budget.nfe=128"});
+  for (const Story& story : lab.stories()) {
+    REQUIRE(story.rounds.size() >= 8);
+    for (std::size_t round = 0; round < 8; ++round)
+      CHECK(story.rounds[round].size() == made[round]);
+    // 16 starts of 2 NFE, then 1 each; the last step is paid for.
+    CHECK(story.ledger["search_nfe"] >= 32 + 96);
+    // One child of a beam goes on.
+    for (std::size_t round = 1; round < 7; ++round)
+      for (const auto& [parent, family] : story.families(round)) {
+        const auto going_on = std::ranges::count_if(
+            family, [&](std::uint64_t id) { return !story.children(id).empty(); });
+        CHECK(going_on <= 1);
+      }
+  }
+  const Laboratory linear("dsearch\", beams=2, shrink=\"linear\"", {"budget.nfe=160"});
+  for (const Story& story : linear.stories())
+    CHECK(story.families(4).size() == 2 + 3 * 6 / 7);  // 2 + floor(6 (1 - 4/7))
+}
+
+TEST_CASE("epsilon_greedy moves around the best noise of its step, on the sphere", "[branching]") {
+  const Laboratory lab("epsilon_greedy\", epsilon=0.3, rounds=2, candidates=3");
+  std::size_t turned = 0, fresh = 0;
+  for (const Story& story : lab.stories()) {
+    CHECK(story.ledger["search_nfe"] <= 160);
+    for (const auto& [id, noise] : story.noises) {
+      if (noise["op"] == WN_NOISE_FRESH) ++fresh;
+      if (noise["op"] != WN_NOISE_ROTATE) continue;  // which keeps the norm
+      ++turned;
+      CHECK(noise["s"] > 1 / std::sqrt(1 + 0.15 * 0.15));
+    }
+    // The latent that goes on is the best of its step's six.
+    for (const auto& [id, m] : story.made) {
+      const auto children = story.children(id);
+      if (children.empty()) continue;
+      for (const auto& [other, n] : story.made)
+        if (n.parent == m.parent && n.to == m.to && n.to < 1 && m.parent != 0)
+          CHECK(n.score <= m.score);
+    }
+  }
+  CHECK(turned > 100);
+  CHECK(fresh > turned / 2);
+  const Laboratory local("epsilon_greedy\", epsilon=0.0");
+  for (const Story& story : local.stories()) {
+    std::set<std::uint64_t> pivots;
+    for (const auto& [id, noise] : story.noises)
+      if (noise["op"] == WN_NOISE_ROTATE) pivots.insert(noise["p"][0].get<std::uint64_t>());
+    CHECK(pivots.size() >= 7);
+  }
+}
+
+TEST_CASE("demon mixes noises by tanh of their scores, and copies nothing", "[branching]") {
+  const Laboratory lab("demon\", noises=6, temperature=0.5");
+  std::size_t mixtures = 0;
+  for (const Story& story : lab.stories()) {
+    for (const auto& [id, m] : story.made) {
+      if (!m.noise || story.noises.at(m.noise)["op"] != WN_NOISE_MIX) continue;
+      ++mixtures;
+      const json& mix = story.noises.at(m.noise);
+      std::vector<double> scores;
+      for (const json& parent : mix["p"])
+        for (const auto& [other, n] : story.made)
+          if (n.noise == parent.get<std::uint64_t>()) scores.push_back(n.score);
+      REQUIRE(scores.size() == 6);
+      double mean = 0, variance = 0;
+      for (const double s : scores) mean += s / 6;
+      for (const double s : scores) variance += (s - mean) * (s - mean) / 6;
+      for (std::size_t k = 0; k < 6; ++k)
+        CHECK(mix["w"][k].get<double>() ==
+              Approx(std::tanh((scores[k] - mean) / (0.5 * std::sqrt(variance)))).margin(1e-6));
+    }
+    // Only one child of a latent has children.
+    for (const auto& [id, m] : story.made) {
+      std::size_t parents = 0;
+      for (const std::uint64_t child : story.children(id))
+        parents += !story.children(child).empty();
+      CHECK(parents <= 1);
+    }
+  }
+  CHECK(mixtures >= 6 * 7);
+  // 6 trials and the mixture at each of 7 steps, the first preview, the last step for nothing.
+  const Laboratory exact("demon\", noises=6", {"budget.nfe=50"});
+  for (const Story& story : exact.stories()) CHECK(story.ledger["search_nfe"] == 1 + 7 * 7);
+}
+
+TEST_CASE("evolution mutates noises first and latents later, and never runs an elite again",
+          "[branching]") {
+  // 2 x 4 x 8 + 2 x 8 (place 0) + 2 x 4 (place 4) with elites 2: 88.
+  const Laboratory lab("evolution\", population=4, elites=2, at=[0.0, 0.5], tournament=2",
+                       {"budget.nfe=88"}, 0);
+  for (const Story& story : lab.stories()) {
+    CHECK(story.ledger["search_nfe"] == 88);
+    std::size_t rotated = 0, jittered = 0;
+    for (const auto& [id, noise] : story.noises)
+      if (noise["op"] == WN_NOISE_ROTATE) {
+        ++rotated;
+        CHECK(noise["s"] == Approx(std::sqrt(1 - 0.3 * 0.3)));
+      }
+    for (const auto& [id, m] : story.made)
+      if (m.recipe["op"] == WN_CAND_JITTER) {
+        ++jittered;
+        CHECK(story.made.at(m.parent).to == 0.5);
+        CHECK(m.recipe["s"] == Approx(std::sqrt(0.125 / 0.5)));
+      }
+    CHECK(rotated == 2);
+    CHECK(jittered == 2);
+    CHECK(story.sample_scores().size() == 8 + 2 + 2);
+    CHECK(story.entry["scores"]["target"].get<float>() ==
+          static_cast<float>(std::ranges::max(story.sample_scores())));
+  }
+}
+
+TEST_CASE("trust_region moves around its centres, farther after success, nearer after failure",
+          "[branching]") {
+  const Laboratory lab("trust_region\", regions=2, batch=4, share=1.0, patience=1",
+                       {"budget.nfe=400"}, 0);
+  for (const Story& story : lab.stories()) {
+    CHECK(story.ledger["search_nfe"] == 400);
+    std::set<double> cosines;
+    std::set<std::uint64_t> run;
+    for (const auto& [id, m] : story.made) {
+      if (m.recipe["op"] == WN_CAND_RESCORE) continue;
+      CHECK(run.insert(m.noise).second);  // no noise is run twice
+      if (story.noises.at(m.noise)["op"] == WN_NOISE_ROTATE)
+        cosines.insert(story.noises.at(m.noise)["s"].get<double>());
+    }
+    const auto of_length = [](double l) { return 1 / std::sqrt(1 + l * l / 12); };
+    CHECK(cosines.contains(of_length(0.8)));
+    bool grown = false, shrunk = false;
+    for (const double c : cosines)
+      grown |= c<of_length(0.8) - 1e-12, shrunk |= c> of_length(0.8) + 1e-12;
+    CHECK(shrunk);
+    CHECK((grown || shrunk));
+    CHECK(*cosines.begin() >= of_length(2.4) - 1e-12);
+    CHECK(*cosines.rbegin() <= of_length(0.05) + 1e-12);
+  }
+}
+
+TEST_CASE("tree widens with visits, and its samples pay for their steps alone", "[branching]") {
+  for (const std::string rule : {"search", "sample"}) {
+    INFO(rule);
+    const Laboratory lab("tree\", levels=4, lambda=50.0, rule=\"" + rule + "\"",
+                         {"budget.nfe=400"});
+    std::size_t shared = 0;
+    for (const Story& story : lab.stories()) {
+      double nfe = 0;
+      std::map<std::uint64_t, std::size_t> children;
+      double visits = 0;
+      for (const auto& [id, m] : story.made) {
+        const double from = m.parent ? story.made.at(m.parent).to : 1;
+        nfe += (from - m.to) * 8;
+        if (m.parent == 0)  // the root's: never more than visits^0.6, at least one
+          CHECK(static_cast<double>(++children[0]) <= std::max(1.0, std::pow(visits, 0.6)) + 1e-9);
+        else
+          shared += ++children[m.parent] > 1;
+        visits += m.to == 0;
+        CHECK((m.recipe["score"] == 1) == (m.to == 0));
+      }
+      CHECK(story.ledger["search_nfe"] == nfe);
+      CHECK(story.ledger["previews"] == 0);
+      CHECK(story.sample_scores().size() > 50);  // best of N has 50
+    }
+    CHECK(shared > 100);
+  }
+}
+
+TEST_CASE("noise_optimization follows the gradient with momentum, and keeps its best",
+          "[branching]") {
+  const Laboratory lab("noise_optimization\", step=0.1, momentum=0.5", {"budget.nfe=320"}, 0);
+  const Laboratory random("random\"", {"budget.nfe=320"}, 0);
+  double climbed = 0, drawn = 0;
+  for (const Story& story : lab.stories()) {
+    std::size_t moves = 0;
+    for (const auto& [id, noise] : story.noises) {
+      if (noise["op"] != WN_NOISE_MIX) continue;
+      ++moves;
+      CHECK(noise["w"] == json::array({1.5, -0.5}));
+      CHECK(story.noises.at(noise["p"][0])["op"] == WN_NOISE_GRADIENT);
+    }
+    CHECK(moves == 13);  // 8 + 13 x (8 + 16) = 320
+    CHECK(story.ledger["search_nfe"] == 320);
+    climbed += std::ranges::max(story.sample_scores());
+  }
+  for (const Story& story : random.stories()) drawn += std::ranges::max(story.sample_scores());
+  CHECK(climbed > drawn);
+}
+
+TEST_CASE("settings that make no sense are refused before anything is spent", "[branching]") {
+  for (const char* search : {"rbf\"", "fk\"", "svdd\"", "code\"", "beam\"", "bfs\"", "dsearch\"",
+                             "epsilon_greedy\"", "demon\"", "tree\""})
+    refused(search, {}, 0, "the sampler draws no noise on the way");
+  for (const char* search : {"rbf\"", "fk\"", "bfs\"", "dfs\"", "tree\""})
+    refused(search, {}, 0.4, "needs scores on a fixed scale", kRanks);
+  refused("svdd\", temperature=0.1", {}, 0.4, "needs scores on a fixed scale", kRanks);
+  refused("noise_optimization\"", {}, 0.4, "draws noise on the way");
+  refused("pruned\", at=[0.3], keep=[0.0]", {}, 0, "which keeps nothing");
+  refused("pruned\", candidates=2, at=[0.3, 0.6], keep=[0.5, 0.4]", {}, 0, "keeps nothing");
+  refused("pruned\", at=[0.6, 0.3]", {}, 0, "expected rising shares");
+  refused("pruned\", at=[0.5]", {}, 0, "expected as many of both");
+  refused("fk\", from=0.9, to=0.5", {}, 0.4, "no step lies between");
+  refused("fk\", stochasticity=-0.5", {}, 0.4, "expected 0 or more, or -1");
+  refused("trust_region\", length=3.0", {}, 0, "expected it between shortest");
+  for (const char* search : {"pruned\"", "fk\"", "svdd\"", "beam\"", "evolution\"", "demon\""})
+    refused(search, {"budget={candidates=20}"}, 0.4, "give budget.nfe");
+}
