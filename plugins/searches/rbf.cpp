@@ -45,8 +45,10 @@ class Rbf : public Stepwise {
           chains_, largest([&](std::size_t m) { return static_cast<double>(m) * way; }, left()));
       if (n == 0) co_return;
       const double spare = left() / static_cast<double>(n) - way;  // of each chain
+      // Of the noises that the share buys one is part of the way.
+      const double buys = price[0] > 0 ? std::floor(initial_ * (spare + way) / price[0]) - 1 : 0;
       const auto more = static_cast<std::size_t>(
-          price[0] > 0 ? std::floor(std::min(initial_ * (spare + way), spare) / price[0]) : 0);
+          std::clamp(buys, 0.0, std::floor(spare / std::max(price[0], 1e-9))));
       const Candidates first = start(fresh(n * (1 + more)), until(0));
       const Scores scores = co_await evaluate(first);
       std::vector<Chain> chains(n);

@@ -1,7 +1,12 @@
 // pitfalls_test.cpp: mistakes that implementations of these searches have made, each with a test
 // that fails when it is put back. The numbers are those of the project's list of pitfalls.
 //
-//  2 a best score that starts at 0     best_of_n_test: all its scores are negative
+//  1 weights in log space, kept         golden/particles_test: rewards of +-1000; here: an SMC
+//  whose
+//    where nothing is resampled         gate never opens selects as if it had none
+//  2 a best score that starts at 0     best_of_n_test: all its scores are negative;
+//                                      golden/particles_test: the potential max of such scores
+//  3 copies of a deterministic path    branching_searches_test: "copies of a deterministic path"
 //  4 norm and cosine of a neighbour    noise_graph_test: both to 1e-6
 //    pivot generated again             here; sdk_searches_test
 //  5 delta_b > delta_f                 sdk_searches_test, cli/config_test.py
@@ -12,17 +17,21 @@
 //    search and final NFE apart        engine_test: "the winner is made again"; here
 //  7 ties, NaN, more candidates        selection_test; here, by rank over a whole run
 //  8 failures have one policy          search_conformance_test: "a candidate that fails"
+//  9 rounding changes a population    golden/particles_test: "every resampling keeps the number";
+//                                      branching_searches_test: bfs, fk
+// 10 the winner is evaluated again     branching_searches_test: svdd costs 1 + M (T - 1)
 // 12 scores of previews                here: previews rank a round, and never are the answer
 // 13 a budget that ends in a batch     search_conformance_test: "no budget is ever passed"
 // 14 seeds that give no noise back     here: from the recipe in a PNG to its pixels
+// 15 the wrong parent of a beam        branching_searches_test: "wherever they come from"
 // 16 a directory of other settings     engine_test: "a changed config is refused"
 // 17 held-out verifiers that select    engine_test: "held-out verifiers judge"
 // 19 randomness without an address     noise_test, noise_graph_test; conformance: "told the same"
 // 20 the best of the last round only   search_conformance_test: "the answer of every search"
 // 21 redrawing loses the incumbent     here; sdk_searches_test
+// 22 weights that are all 0            golden/particles_test: "without any weight"; here: all NaN
 //
-// Of no concern to the searches there are: 1, 3, 9, 10, 15, 22 (weights, particles and beams); 11
-// (set-level verifiers) and 18 (recorded pools) are tested where those stand.
+// 11 (set-level verifiers) and 18 (recorded pools) are tested where those stand.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -143,6 +152,72 @@ TEST_CASE(
   CHECK(ledger["search_nfe"] == 6 * 160);
   CHECK(ledger["final_nfe"] == 6 * 8);
   CHECK(ledger["network_passes"] == 2 * 6 * (160 + 8));  // the toy sampler's NFE are two passes
+}
+
+TEST_CASE("1: weights go on where nothing was resampled, and their sum decides the next draw",
+          "[pitfalls]") {
+  // Stops at 2 and 4 of 8 steps. With a gate that is open only after the second, the copies there
+  // follow exp(lambda r) of the second stop: the potentials diff of both telescope. Weights that
+  // were forgotten after the first stop would give exp(lambda (r_2 - r_1)).
+  ToyRun toy;
+  toy.run("run", {"sampler.eta=0.4", "budget.nfe=160",
+                  "search={plugin=\"winnow.fk\", lambda=40.0, gate=0.85, to=0.5, "
+                  "resampling=\"systematic\"}"});
+  std::size_t told_apart = 0;
+  for (const auto& [task, records] : records_by_task(toy.folder / "run")) {
+    const auto scores = scores_of(records);
+    std::map<std::uint64_t, json> made;
+    std::map<std::uint64_t, std::size_t> children;
+    for (const json& record : records)
+      if (record["k"] == "ask")
+        for (const json& c : record["c"]) {
+          made[c["id"]] = c;
+          if (c["p"] != 0) ++children[c["p"]];
+        }
+    std::vector<std::uint64_t> second;
+    bool resampled_at_first = false;
+    for (const auto& [id, c] : made) {
+      if (c["to"] == 0.5) second.push_back(id);
+      if (c["to"] == 0.75 && children[id] != 1) resampled_at_first = true;
+    }
+    if (resampled_at_first || second.size() < 2) continue;
+    double sum = 0, forgotten = 0;
+    const auto first = [&](std::uint64_t id) { return scores.at(made[id]["p"]); };
+    for (const std::uint64_t id : second) {
+      sum += std::exp(40 * scores.at(id));
+      forgotten += std::exp(40 * (scores.at(id) - first(id)));
+    }
+    bool resampled = false;
+    for (const std::uint64_t id : second) resampled |= children[id] != 1;
+    if (!resampled) continue;
+    const auto n = static_cast<double>(second.size());
+    for (const std::uint64_t id : second) {
+      const auto copies = static_cast<double>(children[id]);
+      CHECK(std::abs(copies - n * std::exp(40 * scores.at(id)) / sum) < 1);
+      told_apart +=
+          std::abs(copies - n * std::exp(40 * (scores.at(id) - first(id))) / forgotten) >= 1;
+    }
+  }
+  CHECK(told_apart > 0);
+}
+
+TEST_CASE("22: particles that all fail, or whose scores are no numbers, end no task",
+          "[pitfalls]") {
+  for (const char* search : {"fk", "bfs", "svdd", "code", "beam", "dsearch", "rbf", "tree", "demon",
+                             "epsilon_greedy", "pruned", "evolution", "trust_region"}) {
+    INFO(search);
+    ToyRun toy;
+    toy.text +=
+        "[[verifier]]\nplugin = \"winnow.toy.sometimes_nan\"\nname = \"nan\"\n"
+        "[selection]\nrule = \"weighted-sum\"\n";
+    const auto outcome = toy.run("run", {"sampler.eta=0.4", "budget.nfe=400", "tasks.repeat=3",
+                                         std::string("search={plugin=\"winnow.") + search + "\"}"});
+    CHECK(outcome.summary["ledger"]["failed_candidates"] > 20);
+    for (const auto& task : outcome.summary["tasks"]) {
+      REQUIRE(task.contains("scores"));
+      CHECK(task["scores"]["nan"] >= 0.5);
+    }
+  }
 }
 
 TEST_CASE("7: by rank, too, a candidate whose score is not a number is never the answer",
