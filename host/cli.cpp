@@ -30,6 +30,10 @@ Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPr
       return run_verb(line, signals, progress);
     case Verb::kStudy:
       return study_verb(line, signals, progress);
+    case Verb::kRecommend:
+      return recommend_verb(line);
+    case Verb::kExport:
+      return export_verb(line);
     case Verb::kPlan:
       return plan_verb(line);
     case Verb::kCheck:

@@ -50,6 +50,8 @@ class Parser {
     common(app_);
     add_run();
     add_study();
+    add_recommend();
+    add_export();
     add_plan();
     add_check();
     add_show();
@@ -137,6 +139,40 @@ class Parser {
     study->add_option("--progress", line_.progress, "How to show progress on stderr.")
         ->check(one_of({"auto", "line", "plain", "none"}));
     study->footer(fmt::format("{}\n\n{}", kStudyFooter, kFooter));
+  }
+
+  void add_recommend() {
+    CLI::App* recommend =
+        verb(app_, "recommend", Verb::kRecommend, "What a study says a budget should be spent on.");
+    recommend->add_option("STUDY", directory_, "The folder of a study's tables: DIR/<study.name>.")
+        ->required();
+    recommend->add_option("--budget", line_.budget, "NFE per sample that may be spent.")
+        ->type_name("NFE")
+        ->required()
+        ->check(CLI::PositiveNumber);
+    recommend
+        ->add_option("--metric", line_.metric,
+                     "The column to go by, of a verifier that never selected (default judge_mean).")
+        ->type_name("COLUMN");
+    recommend
+        ->add_option("--over", line_.over, "The column whose labels are compared (default search).")
+        ->type_name("COLUMN");
+    recommend->add_option("--where", line_.where, "Only rows with this label. May be repeated.")
+        ->type_name("COLUMN=LABEL")
+        ->allow_extra_args(false);
+  }
+
+  void add_export() {
+    CLI::App* exported =
+        verb(app_, "export", Verb::kExport, "Write what a run recorded for other tools.");
+    exported
+        ->add_option("--replay", directory_,
+                     "Of this run directory, the scores by task, seed and time (docs/replay.md).")
+        ->type_name("RUNDIR")
+        ->required();
+    exported->add_option("--out", out_, "The file to write (default: replay.safetensors).")
+        ->type_name("FILE");
+    plugin_flag(exported);
   }
 
   void add_plan() {

@@ -15,6 +15,8 @@ enum class Verb {
   kVersion,
   kRun,
   kStudy,
+  kRecommend,
+  kExport,
   kPlan,
   kCheck,
   kShow,
@@ -66,11 +68,11 @@ struct CommandLine {
   bool attach = false;                              // run
   bool measure = true;                              // plan
   bool load = false, print = false;                 // check
-  std::filesystem::path directory;                  // show, status, verify, rescore
-  std::string candidate = "best";                   // show: "best", "17", "3/17", "3/best"
-  std::uint64_t task = 0;                           // show
-  double share = 0.01, tolerance = 1e-2;            // verify
-  std::string id;                   // rescore, plugins info, inspect ...; plugins new: a name
+  std::filesystem::path directory;        // show, status, verify, rescore, recommend, export
+  std::string candidate = "best";         // show: "best", "17", "3/17", "3/best"
+  std::uint64_t task = 0;                 // show
+  double share = 0.01, tolerance = 1e-2;  // verify
+  std::string id;                         // rescore, plugins info, inspect ...; plugins new: a name
   std::string kind;                 // plugins list: "sampler", "verifier", "search" or "": all
   bool why = false;                 // plugins list
   std::string language = "cpp";     // plugins new
@@ -80,6 +82,11 @@ struct CommandLine {
   std::filesystem::path lock_file;  // plugins lock
 
   PluginCheck plugin_check;
+
+  // recommend
+  double budget = 0;
+  std::string metric = "judge_mean", over = "search";
+  std::vector<std::string> where;
 
   // stats and metrics
   std::filesystem::path set, reference;

@@ -26,6 +26,8 @@ struct Answer {
 // Messages go to spdlog, which must write above `progress`.
 Answer run_verb(const CommandLine& line, const StopSignals& signals, ProgressPrinter& progress);
 Answer study_verb(const CommandLine& line, const StopSignals& signals, ProgressPrinter& progress);
+Answer recommend_verb(const CommandLine& line);
+Answer export_verb(const CommandLine& line);
 Answer plan_verb(const CommandLine& line);
 Answer check_verb(const CommandLine& line);
 Answer show_verb(const CommandLine& line);
