@@ -78,6 +78,16 @@ class Mistakes(CliTest):
                     self.refused(3, *verb, "toy.toml", f"search={{plugin='winnow.paths', {paths}}}", says=[says])
         self.assertFalse((self.folder / "runs").exists())
 
+    def test_a_search_that_branches_is_refused_where_no_noise_tells_the_branches_apart(self):
+        for search in ("fk", "svdd", "rbf", "tree"):
+            for verb in (["check", "--load"], ["plan"], ["run"]):
+                with self.subTest(search, verb=verb):
+                    self.refused(2, *verb, "toy.toml", f"search={{plugin='winnow.{search}'}}", says=[
+                        f"winnow.{search}: the sampler draws no noise on the way", "search.stochasticity = 1"])
+        self.assertFalse((self.folder / "runs").exists())
+        self.done("check", "--load", "toy.toml", "search={plugin='winnow.fk'}", "sampler.eta=0.5")
+        self.done("check", "--load", "toy.toml", "search={plugin='winnow.fk', stochasticity=-1}")
+
     def test_the_old_names_of_the_options_of_paths_still_count(self):
         resolved = self.done("check", "toy.toml", "search={plugin='winnow.paths', forward=0.5, back=0.6}", "--print").stdout
         self.assertIn("delta_f = 0.5", resolved)

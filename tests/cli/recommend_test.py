@@ -1,0 +1,49 @@
+"""What a study recommends, and a run's table of recorded scores, from the outside."""
+import unittest
+
+from winnow_cli import CliTest
+
+STUDY = """\
+[study]
+name = "tiny"
+base = "toy.toml"
+seeds = [1, 2]
+[[sweep]]
+label = "searches"
+axes = [
+  { name = "search", values = [
+    { label = "one", set = { "search.candidates" = 1 } },
+    { label = "four", set = { "search.candidates" = 4 } },
+  ] },
+]
+"""
+
+
+class Recommendations(CliTest):
+    def test_the_best_setting_within_the_budget_is_printed_with_its_search(self):
+        self.write("study.toml", STUDY)
+        self.done("study", "study.toml", "--progress", "none")
+        tiny = ["recommend", "studies/tiny", "--metric", "brightness_mean"]
+        rich = self.done(*tiny, "--budget", "1000").stdout
+        for text in ("best: search = four", "runner-up: search = one", "resolved", "[search]", "winnow.random", "candidates = 4"):
+            self.assertIn(text, rich)
+        poor = self.json(*tiny, "--budget", "8")
+        self.assertEqual(poor["best"]["labels"]["search"], "one")
+        self.assertIsNone(poor["runner_up"])
+        self.refused(2, *tiny, "--budget", "1", says=["at most 1 NFE", "the cheapest costs 8"])
+        self.refused(2, "recommend", "studies/tiny", "--budget", "8", says=["no column 'judge_mean'"])
+        self.refused(2, *tiny, "--budget", "8", "--where", "search", says=["expected COLUMN=LABEL"])
+        self.refused(2, "recommend", "nowhere", "--budget", "8", says=["has no summary.csv"])
+
+    def test_a_run_is_exported_and_searched_again_without_its_sampler(self):
+        self.done("run", "toy.toml", "search.preview_times=[0.5]", "--out", "recording", "--progress", "none")
+        said = self.done("export", "--replay", "recording", "--out", "pool.safetensors").stdout
+        self.assertIn("2 times, verifiers brightness", said)
+        self.done("run", "toy.toml", "sampler={plugin='winnow.replay', table='pool.safetensors'}",
+                  "verifier=[{plugin='winnow.replay_scores', table='pool.safetensors'}]", "search={plugin='winnow.pruned', at=[0.5], keep=[0.5]}",
+                  "--out", "replayed", "--progress", "none")
+        self.refused(2, "export", "--replay", "nothing", says=["is no run directory"])
+
+
+if __name__ == "__main__":
+    unittest.main()

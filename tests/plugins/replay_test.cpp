@@ -1,0 +1,141 @@
+// replay_test.cpp: recorded tables instead of a network: a run is exported, and searches over the
+// table find what the run found; broken tables are refused with what is wrong.
+#include <cmath>
+#include <fstream>
+
+#include "host/replay_export.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/toy_run.hpp"
+
+using namespace winnow;
+using namespace winnow::test;
+using nlohmann::json;
+
+namespace {
+
+// A run over the toy sampler that was judged at four times, and its table.
+struct Recording {
+  ToyRun toy;
+  std::filesystem::path table;
+  ReplayExport made;
+
+  Recording() {
+    const Overrides how{"search.candidates=40", "search.preview_times=[0.75, 0.5, 0.25]",
+                        "budget.nfe=400"};
+    REQUIRE(toy.run("recording", how).exit == Exit::kDone);
+    table = toy.folder.path() / "pool.safetensors";
+    made = export_replay(toy.folder.path() / "recording", toy.config(how), toy_plugins(), table);
+  }
+
+  Overrides over_table(Overrides more) const {
+    more.push_back("sampler={plugin=\"winnow.replay\", table=\"" + table.string() + "\"}");
+    more.push_back("verifier=[{plugin=\"winnow.replay_scores\", name=\"brightness\", table=\"" +
+                   table.string() + "\"}]");
+    return more;
+  }
+};
+
+std::map<double, std::vector<double>, std::greater<>> scores_by_time(
+    const std::vector<json>& records) {
+  std::map<std::uint64_t, double> to;
+  std::map<double, std::vector<double>, std::greater<>> scores;
+  for (const json& record : records) {
+    if (record["k"] == "ask")
+      for (const json& c : record["c"]) to[c["id"]] = c["to"];
+    if (record["k"] == "done" && !record["s"].empty())
+      scores[to.at(record["c"].get<std::uint64_t>())].push_back(record["s"][0][0].get<double>());
+  }
+  return scores;
+}
+
+void write(const std::filesystem::path& file, const std::string& text) {
+  std::ofstream(file) << text;
+}
+
+}  // namespace
+
+TEST_CASE("a run's table holds every path at every time, at the sampler's prices", "[replay]") {
+  const Recording recording;
+  CHECK(recording.made.tasks == 6);
+  CHECK(recording.made.seeds == 40);
+  CHECK(recording.made.times == std::vector<double>{0.75, 0.5, 0.25, 0});
+  CHECK(recording.made.verifiers == std::vector<std::string>{"brightness"});
+  CHECK(recording.made.incomplete == 0);
+}
+
+TEST_CASE("a search over the table sees the recorded scores, at the recorded price", "[replay]") {
+  Recording recording;
+  const auto found = recording.toy.run(
+      "replayed", recording.over_table({"search={plugin=\"winnow.random\", "
+                                        "preview_times=[0.75, 0.5, 0.25]}"}));
+  REQUIRE(found.exit == Exit::kDone);
+  CHECK(found.summary["ledger"]["candidates"] == 6 * 20 * 4);  // 160 NFE of 8 a path
+  const auto before = records_by_task(recording.toy.folder / "recording");
+  std::size_t different = 0;
+  for (const auto& [task, records] : records_by_task(recording.toy.folder / "replayed")) {
+    const auto replayed = scores_by_time(records), recorded = scores_by_time(before.at(task));
+    REQUIRE(replayed.size() == 4);
+    for (const auto& [time, scores] : replayed)
+      for (const double score : scores)
+        CHECK(std::ranges::count(recorded.at(time), score) > 0);
+    different += std::set<double>(replayed.at(0).begin(), replayed.at(0).end()).size();
+  }
+  CHECK(different > 6 * 12);  // 20 draws of 40, with replacement: 15.9 on average
+}
+
+TEST_CASE("pruning over the table gives up and finishes the paths that were recorded", "[replay]") {
+  Recording recording;
+  // Stops at 1 and 2 of 4 steps (8 NFE): (2 + 1) n + 2 n / 2 + 3 n / 4 ... whatever: never beyond.
+  const auto found = recording.toy.run(
+      "replayed", recording.over_table({"search={plugin=\"winnow.pruned\"}"}));
+  REQUIRE(found.exit == Exit::kDone);
+  CHECK(found.summary["ledger"]["search_nfe"] <= 6 * 160);
+  CHECK(found.summary["ledger"]["search_nfe"] > 6 * 150);
+  CHECK(found.summary["ledger"]["failed_candidates"] == 0);
+}
+
+TEST_CASE("a table of CSV says the same as the one of safetensors", "[replay]") {
+  Recording recording;
+  const auto binary = recording.toy.run("binary", recording.over_table({}));
+  std::string text = "task,seed,time,brightness\n";
+  for (const auto& [task, records] : records_by_task(recording.toy.folder / "recording"))
+    for (const auto& [time, scores] : scores_by_time(records))
+      for (std::size_t seed = 0; seed < scores.size(); ++seed)
+        text += fmt::format("{},{},{},{}\n", task, seed, time, static_cast<float>(scores[seed]));
+  recording.table = recording.toy.folder.path() / "pool.csv";
+  write(recording.table, text);
+  // Its steps cost 1 each instead of 2.
+  const auto csv = recording.toy.run("csv", recording.over_table({"budget.nfe=80"}));
+  for (std::size_t task = 0; task < 6; ++task)
+    CHECK(csv.summary["tasks"][task]["scores"] == binary.summary["tasks"][task]["scores"]);
+}
+
+TEST_CASE("what a table does not hold is refused or fails, with the place", "[replay]") {
+  Recording recording;
+  const auto file = recording.toy.folder.path() / "pool.csv";
+  recording.table = file;
+  const auto refused = [&](const std::string& text, const std::string& says) {
+    write(file, text);
+    CHECK_THROWS_WITH(recording.toy.run("bad", recording.over_table({})), Catch::Contains(says));
+  };
+  refused("task,seed,score\n", "expected task,seed,time");
+  refused("task,seed,time,v\n0,0,0.5,1,2\n", "line 2 has 5 cells");
+  refused("task,seed,time,v\n0,0,half,1\n", "found 'half', expected a number");
+  refused("task,seed,time,v\n0,0,0.5,1\n", "must end with 0");
+  refused("task,seed,time,v\n0,0,1.5,1\n0,0,0,1\n", "falling times");
+  refused("task,seed,time,v\n0,0,0.5,1\n0,60000,0,1\n", "only 2 rows");
+  refused("task,seed,time,v\n", "expected some of each");
+  // One task of six, and a hole: the others fail by name, the run goes on.
+  write(file, "task,seed,time,v\n0,0,0.5,1\n0,0,0,2\n0,1,0.5,3\n");
+  const auto outcome = recording.toy.run("holes", recording.over_table({"budget.nfe=40"}));
+  CHECK(outcome.exit == Exit::kCandidates);
+  CHECK(outcome.summary["tasks"][0]["scores"]["brightness"] == 2);
+  CHECK_THAT(outcome.summary["tasks"][1].dump(), Catch::Contains("was not recorded"));
+  // Noise on the way, going back and legs of own steps are not in a table.
+  CHECK_THROWS_WITH(
+      recording.toy.run("paths", recording.over_table({"search={plugin=\"winnow.paths\"}"})),
+      Catch::Contains("has no renoise"));
+  CHECK_THROWS_WITH(
+      recording.toy.run("svdd", recording.over_table({"search={plugin=\"winnow.svdd\"}"})),
+      Catch::Contains("draws no noise on the way"));
+}
