@@ -160,8 +160,8 @@ TEST_CASE("1: weights go on where nothing was resampled, and their sum decides t
   // follow exp(lambda r) of the second stop: the potentials diff of both telescope. Weights that
   // were forgotten after the first stop would give exp(lambda (r_2 - r_1)).
   ToyRun toy;
-  toy.run("run", {"sampler.eta=0.4", "budget.nfe=160",
-                  "search={plugin=\"winnow.fk\", lambda=40.0, gate=0.85, to=0.5, "
+  toy.run("run", {"sampler.eta=0.4", "tasks.repeat=10",
+                  "search={plugin=\"winnow.fk\", lambda=300.0, gate=0.62, to=0.5, "
                   "resampling=\"systematic\"}"});
   std::size_t told_apart = 0;
   for (const auto& [task, records] : records_by_task(toy.folder / "run")) {
@@ -184,8 +184,8 @@ TEST_CASE("1: weights go on where nothing was resampled, and their sum decides t
     double sum = 0, forgotten = 0;
     const auto first = [&](std::uint64_t id) { return scores.at(made[id]["p"]); };
     for (const std::uint64_t id : second) {
-      sum += std::exp(40 * scores.at(id));
-      forgotten += std::exp(40 * (scores.at(id) - first(id)));
+      sum += std::exp(300 * scores.at(id));
+      forgotten += std::exp(300 * (scores.at(id) - first(id)));
     }
     bool resampled = false;
     for (const std::uint64_t id : second) resampled |= children[id] != 1;
@@ -193,9 +193,9 @@ TEST_CASE("1: weights go on where nothing was resampled, and their sum decides t
     const auto n = static_cast<double>(second.size());
     for (const std::uint64_t id : second) {
       const auto copies = static_cast<double>(children[id]);
-      CHECK(std::abs(copies - n * std::exp(40 * scores.at(id)) / sum) < 1);
+      CHECK(std::abs(copies - n * std::exp(300 * scores.at(id)) / sum) < 1);
       told_apart +=
-          std::abs(copies - n * std::exp(40 * (scores.at(id) - first(id))) / forgotten) >= 1;
+          std::abs(copies - n * std::exp(300 * (scores.at(id) - first(id))) / forgotten) >= 1;
     }
   }
   CHECK(told_apart > 0);

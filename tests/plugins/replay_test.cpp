@@ -65,9 +65,9 @@ TEST_CASE("a run's table holds every path at every time, at the sampler's prices
 
 TEST_CASE("a search over the table sees the recorded scores, at the recorded price", "[replay]") {
   Recording recording;
-  const auto found = recording.toy.run(
-      "replayed", recording.over_table({"search={plugin=\"winnow.random\", "
-                                        "preview_times=[0.75, 0.5, 0.25]}"}));
+  const auto found =
+      recording.toy.run("replayed", recording.over_table({"search={plugin=\"winnow.random\", "
+                                                          "preview_times=[0.75, 0.5, 0.25]}"}));
   REQUIRE(found.exit == Exit::kDone);
   CHECK(found.summary["ledger"]["candidates"] == 6 * 20 * 4);  // 160 NFE of 8 a path
   const auto before = records_by_task(recording.toy.folder / "recording");
@@ -76,8 +76,7 @@ TEST_CASE("a search over the table sees the recorded scores, at the recorded pri
     const auto replayed = scores_by_time(records), recorded = scores_by_time(before.at(task));
     REQUIRE(replayed.size() == 4);
     for (const auto& [time, scores] : replayed)
-      for (const double score : scores)
-        CHECK(std::ranges::count(recorded.at(time), score) > 0);
+      for (const double score : scores) CHECK(std::ranges::count(recorded.at(time), score) > 0);
     different += std::set<double>(replayed.at(0).begin(), replayed.at(0).end()).size();
   }
   CHECK(different > 6 * 12);  // 20 draws of 40, with replacement: 15.9 on average
@@ -86,8 +85,8 @@ TEST_CASE("a search over the table sees the recorded scores, at the recorded pri
 TEST_CASE("pruning over the table gives up and finishes the paths that were recorded", "[replay]") {
   Recording recording;
   // Stops at 1 and 2 of 4 steps (8 NFE): (2 + 1) n + 2 n / 2 + 3 n / 4 ... whatever: never beyond.
-  const auto found = recording.toy.run(
-      "replayed", recording.over_table({"search={plugin=\"winnow.pruned\"}"}));
+  const auto found =
+      recording.toy.run("replayed", recording.over_table({"search={plugin=\"winnow.pruned\"}"}));
   REQUIRE(found.exit == Exit::kDone);
   CHECK(found.summary["ledger"]["search_nfe"] <= 6 * 160);
   CHECK(found.summary["ledger"]["search_nfe"] > 6 * 150);
