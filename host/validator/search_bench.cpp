@@ -34,10 +34,11 @@ class MadeInstance final : public PluginCode {
   Instance& instance_;
 };
 
-// As much of a sampler as has a price; nothing of it is ever stepped.
+// As much of a sampler as has a price; nothing of it is ever stepped. It draws noise on the way for
+// a search that claims to need that.
 class ClosedForm final : public PluginCode {
  public:
-  ClosedForm() {
+  explicit ClosedForm(bool stochastic) : stochastic_(stochastic) {
     table_.info = info;
     table_.leg = leg;
     for (std::uint32_t k = 0; k <= kSteps; ++k) times_[k] = time(k);
@@ -62,6 +63,7 @@ class ClosedForm final : public PluginCode {
   static wn_status info(wn_instance* self, std::uint32_t, wn_sampler_info* out) {
     auto& form = *reinterpret_cast<ClosedForm*>(self);
     out->flags = WN_F_DETERMINISTIC | WN_F_MIXED_TIMES | WN_F_RENOISE | WN_F_VJP;
+    if (form.stochastic_) out->flags |= WN_F_STOCHASTIC;
     out->n_steps = kSteps;
     out->latent_dtype = {2, 32, 1};
     out->latent_ndim = out->sample_ndim = 3;
@@ -89,6 +91,7 @@ class ClosedForm final : public PluginCode {
     return WN_OK;
   }
 
+  bool stochastic_;
   wn_sampler_1 table_{};
   double times_[kSteps + 1], scales_[kSteps];
 };
@@ -119,9 +122,9 @@ SearchBench::SearchBench(Instance& instance, SearchRules rules)
     : instance_(instance),
       rules_(std::move(rules)),
       use_{instance.bench().manifest().id, {}},
-      sampler_(std::make_unique<PluginInstance>(std::make_shared<ClosedForm>(),
-                                                PluginUse{"the validator's sampler", {}}, "",
-                                                instance.services())),
+      sampler_(std::make_unique<PluginInstance>(
+          std::make_shared<ClosedForm>(instance.bench().manifest().claims_true("needs_stochastic")),
+          PluginUse{"the validator's sampler", {}}, "", instance.services())),
       legs_(sampler_),
       selection_(rules_.ranked ? SelectionRule::kMeanRank : SelectionRule::kSingle, {1, 1}),
       frame_{.sampler = sampler_,
@@ -183,12 +186,18 @@ void SearchBench::work_on(std::uint64_t id) {
   }
   const std::vector<float> z = noise_of(c);
   std::vector<float> latent = c.op == WN_CAND_START ? z : latents_.at(task_->original(c.parent));
+  std::vector<float> noise(kElements);
   const double keep = 1 - c.from_time;
   for (std::size_t e = 0; e < kElements; ++e) {
     const double x = latent[e];
     if (c.op == WN_CAND_RENOISE)
       latent[e] = static_cast<float>(keep * x + std::sqrt(1 - keep * keep) * z[e]);
     if (c.op == WN_CAND_JITTER) latent[e] = static_cast<float>(x + c.s * 0.1 * z[e]);
+  }
+  if (c.op == WN_CAND_CONTINUE && c.own_noise && c.stop_time < c.start_time) {
+    task_->noises().evaluate(c.noise, c.first_position, noise);
+    for (std::size_t e = 0; e < kElements; ++e)
+      latent[e] = static_cast<float>(latent[e] + 0.1 * noise[e]);
   }
   const ScoreTable scores = judged(latent);
   if (c.scored && c.stop_time == 0) run_.best_told = std::max<double>(run_.best_told, scores[0][0]);

@@ -1,7 +1,9 @@
 // search_bench.hpp: a search with a task as in a run, over a closed-form sampler and two verifiers.
 //
-// Latents are noise(0); steps change nothing; head 0 is minus the squared distance to a fixed
-// point. A path has 10 steps of 1 NFE each, a preview costs 1, the way back 20.
+// Latents are noise(0); steps change nothing, but that a child with a noise of its own moves by a
+// tenth of it; head 0 is minus the squared distance to a fixed point. A path has 10 steps of 1 NFE
+// each, a preview costs 1, the way back 20. The sampler draws noise on the way when the search
+// claims to need that.
 #pragma once
 
 #include <functional>

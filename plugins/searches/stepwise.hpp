@@ -127,13 +127,14 @@ class Stepwise : public wn::Search {
     return k == 0 ? continue_(parent, until) : continue_(parent, fresh(), until);
   }
   // parents[i] for each i of `lineage`, from `stop` on. Copies that cannot differ are one
-  // candidate.
+  // candidate, also where `parents` names one twice.
   Candidates branches(const Candidates& parents, const std::vector<std::size_t>& lineage,
                       std::size_t stop, const wn::Until& until) {
     Candidates out;
     std::map<std::size_t, std::pair<std::size_t, wn::Candidate>> made;  // of each parent
     for (const std::size_t i : lineage) {
-      auto& [n, last] = made[i];
+      const auto first = std::find(parents.begin(), parents.end(), parents[i]);
+      auto& [n, last] = made[static_cast<std::size_t>(first - parents.begin())];
       if (n == 0 || distinct(stop, 2) > 1) last = branch(parents[i], n++, until);
       out.push_back(last);
     }

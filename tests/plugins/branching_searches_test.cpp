@@ -1,6 +1,8 @@
 // branching_searches_test.cpp: what the header of each search that judges and branches on the way
 // promises, read from the journals of runs over the toy sampler: 8 steps of 1 NFE, a preview 1 NFE
 // that the next step gets back, noise in every step but the last.
+#include <fmt/format.h>
+
 #include <cmath>
 #include <set>
 
@@ -83,7 +85,7 @@ struct Laboratory {
         }
         if (record["k"] == "done" || record["k"] == "fail") told = true;
         if (record["k"] == "done" && !record["s"].empty())
-          story.made.at(record["c"].get<std::uint64_t>()).score = record["s"][0][0];
+          story.made.at(record["c"].get<std::uint64_t>()).score = record["s"][0][0].get<float>();
       }
       story.ledger = records.back()["ledger"];
       story.entry = records.back()["entry"];
@@ -144,7 +146,7 @@ TEST_CASE("branches that are not chosen among are independent samples: best of N
   for (const char* search :
        {"fk\", lambda=0.0", "svdd\", chains=20, children=1", "code\", chains=1, block=8",
         "code\", chains=20, branches=1, block=3", "beam\", children=1, block=2",
-        "bfs\", temperature=1e9, rule=\"prune\"", "dsearch\", oversample=1, children=1",
+        "bfs\", temperature=1e6, rule=\"prune\"", "dsearch\", oversample=1, children=1",
         "pruned\", at=[], keep=[]", "tree\", levels=1, widening=1000.0",
         "evolution\", at=[], elites=1"}) {
     INFO(search);
@@ -158,43 +160,46 @@ TEST_CASE("branches that are not chosen among are independent samples: best of N
 
 TEST_CASE("rbf takes the first child that beats the last score, and rolls its quota over",
           "[branching]") {
-  const Laboratory lab("rbf\", chains=1, initial=0.1");
   std::size_t accepted_early = 0, exhausted = 0, rolled = 0;
-  for (const Story& story : lab.stories()) {
-    CHECK(story.ledger["search_nfe"] == 160);  // to the last NFE
-    // 16 first noises, judged at time 1; the chain goes on from the best.
-    double threshold = -INFINITY;
-    std::uint64_t at = 0;
-    for (const std::uint64_t id : story.rounds[0])
-      if (story.made.at(id).score > threshold) threshold = story.made.at(id).score, at = id;
-    CHECK(story.rounds[0].size() == 16);
-    const double quota = (160 - 8 - 15) / 7.0;  // 15 first noises more than the way needs
-    double purse = 0;
-    for (int step = 0; step < 7; ++step) {
-      purse += quota;
-      const auto children = story.children(at);
-      REQUIRE(!children.empty());
-      purse -= static_cast<double>(children.size()) - 1;
-      CHECK(purse > -1e-9);
-      rolled += purse > quota;
-      std::uint64_t best = children[0];
-      for (std::size_t i = 0; i < children.size(); ++i) {
-        const double score = story.made.at(children[i]).score;
-        if (i + 1 < children.size()) CHECK(score <= threshold);
-        if (score > story.made.at(best).score) best = children[i];
+  for (const double budget : {160, 30}) {
+    const Laboratory lab("rbf\", chains=1, initial=0.1", {fmt::format("budget.nfe={}", budget)});
+    for (const Story& story : lab.stories()) {
+      if (budget == 160) CHECK(story.ledger["search_nfe"] == 160);  // to the last NFE
+      CHECK(story.ledger["search_nfe"] > budget - 8);
+      // A tenth of the budget for first noises, judged at time 1; the chain goes on from the best.
+      double threshold = -INFINITY;
+      std::uint64_t at = 0;
+      for (const std::uint64_t id : story.rounds[0])
+        if (story.made.at(id).score > threshold) threshold = story.made.at(id).score, at = id;
+      CHECK(static_cast<double>(story.rounds[0].size()) == budget / 10);
+      const double quota = (budget - 8 - (budget / 10 - 1)) / 7;  // one noise is part of the way
+      double purse = 0;
+      for (int step = 0; step < 7; ++step) {
+        purse += quota;
+        const auto children = story.children(at);
+        REQUIRE(!children.empty());
+        purse -= static_cast<double>(children.size()) - 1;
+        CHECK(purse > -1e-9);
+        rolled += purse > quota;
+        std::uint64_t best = children[0];
+        for (std::size_t i = 0; i < children.size(); ++i) {
+          const double score = story.made.at(children[i]).score;
+          if (i + 1 < children.size()) CHECK(score <= threshold);
+          if (score > story.made.at(best).score) best = children[i];
+        }
+        const double last = story.made.at(children.back()).score;
+        if (last > threshold) {
+          ++accepted_early;
+          at = children.back();
+          threshold = last;
+        } else {
+          ++exhausted;
+          CHECK(purse < 1);
+          at = best;
+        }
       }
-      const double last = story.made.at(children.back()).score;
-      if (last > threshold) {
-        ++accepted_early;
-        at = children.back();
-        threshold = last;
-      } else {
-        ++exhausted;
-        CHECK(purse < 1);
-        at = best;
-      }
+      CHECK(story.children(at).size() == 1);  // the last step draws no noise
     }
-    CHECK(story.children(at).size() == 1);  // the last step draws no noise
   }
   CHECK(accepted_early > 10);
   CHECK(exhausted > 2);
@@ -263,7 +268,7 @@ TEST_CASE("svdd goes on with the best child, whose evaluation is not paid for ag
   // A cold softmax is the best, a hot one any.
   CHECK(sample_scores(Laboratory("svdd\", children=5, temperature=1e-9", {"budget.nfe=36"})) ==
         sample_scores(lab));
-  CHECK(sample_scores(Laboratory("svdd\", children=5, temperature=1e9", {"budget.nfe=36"})) !=
+  CHECK(sample_scores(Laboratory("svdd\", children=5, temperature=1e6", {"budget.nfe=36"})) !=
         sample_scores(lab));
 }
 
@@ -496,6 +501,7 @@ TEST_CASE("trust_region moves around its centres, farther after success, nearer 
           "[branching]") {
   const Laboratory lab("trust_region\", regions=2, batch=4, share=1.0, patience=1",
                        {"budget.nfe=400"}, 0);
+  std::size_t grown = 0, shrunk = 0;
   for (const Story& story : lab.stories()) {
     CHECK(story.ledger["search_nfe"] == 400);
     std::set<double> cosines;
@@ -511,14 +517,18 @@ TEST_CASE("trust_region moves around its centres, farther after success, nearer 
       return 1 / std::sqrt(1 + tangent * tangent);
     };
     CHECK(cosines.contains(of_length(0.8)));
-    bool grown = false, shrunk = false;
-    for (const double c : cosines)
-      grown |= c<of_length(0.8) - 1e-12, shrunk |= c> of_length(0.8) + 1e-12;
-    CHECK(shrunk);
-    CHECK((grown || shrunk));
+    // Upwards it goes 0.8, 1.2, 1.8, 2.4; any other length was shrunk to.
+    const auto has = [&](double length) {
+      return std::ranges::any_of(cosines,
+                                 [&](double c) { return std::abs(c - of_length(length)) < 1e-9; });
+    };
+    grown += has(1.2);
+    shrunk += has(0.8 / 1.5) || has(1.6);
     CHECK(*cosines.begin() >= of_length(2.4) - 1e-12);
     CHECK(*cosines.rbegin() <= of_length(0.05) + 1e-12);
   }
+  CHECK(grown > 2);
+  CHECK(shrunk > 2);
 }
 
 TEST_CASE("tree widens with visits, and its samples pay for their steps alone", "[branching]") {
@@ -583,6 +593,13 @@ TEST_CASE("settings that make no sense are refused before anything is spent", "[
   refused("fk\", from=0.9, to=0.5", {}, 0.4, "no step lies between");
   refused("fk\", stochasticity=-0.5", {}, 0.4, "expected 0 or more, or -1");
   refused("trust_region\", length=3.0", {}, 0, "expected it between shortest");
-  for (const char* search : {"pruned\"", "fk\"", "svdd\"", "beam\"", "evolution\"", "demon\""})
-    refused(search, {"budget={candidates=20}"}, 0.4, "give budget.nfe");
+  for (const std::string search : {"pruned", "fk", "svdd", "beam", "evolution", "demon"}) {
+    INFO(search);
+    ToyRun toy;
+    toy.text.replace(toy.text.find("nfe = 160"), 9, "candidates = 20");
+    toy.text.replace(toy.text.find("round = 5\n"), 10, "");
+    CHECK_THROWS_WITH(
+        toy.run("run", {"sampler.eta=0.4", "search={plugin=\"winnow." + search + "\"}"}),
+        Catch::Contains("give budget.nfe"));
+  }
 }

@@ -1,7 +1,10 @@
 // replay_test.cpp: recorded tables instead of a network: a run is exported, and searches over the
 // table find what the run found; broken tables are refused with what is wrong.
+#include <fmt/format.h>
+
 #include <cmath>
 #include <fstream>
+#include <set>
 
 #include "host/replay_export.hpp"
 #include "tests/support/catch.hpp"
