@@ -83,10 +83,12 @@ struct Bench {
     const PluginUse use{"winnow.text_sit",
                         {{"cfg_scale", WN_OPT_F64, OptionData(settings.cfg_scale)},
                          text("device", "cpu"),
+                         text("diffusion", "sigma"),
                          {"noise_strength", WN_OPT_F64, OptionData(1.0)},
                          text("precision", settings.precision),
                          {"search_steps", WN_OPT_I64, OptionData(int64_t{0})},
                          text("solver", "euler"),
+                         text("spacing", "uniform"),
                          {"steps", WN_OPT_I64, OptionData(int64_t{4})},
                          {"threads", WN_OPT_I64, OptionData(int64_t{1})},
                          text("weights", file, WN_OPT_PATH)}};
