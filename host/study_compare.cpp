@@ -17,9 +17,10 @@ namespace {
 
 class Comparing {
  public:
-  Comparing(const Table& table, const StudyComparison& comparison)
+  Comparing(const Table& table, const StudyComparison& comparison, const TaskScores& scores)
       : table_(table),
         comparison_(comparison),
+        scores_(scores),
         keys_(key_columns(table)),
         of_(find_column(table, comparison.of)) {}
 
@@ -73,23 +74,38 @@ class Comparing {
       const auto column = find_column(table_, metric);
       if (!column) continue;
       std::vector<double> differences;
+      std::int64_t seeds = 0;
       for (std::size_t row = first; row < last; ++row) {
         const auto other = partner_of(row);
         if (!other) continue;
-        const double difference =
-            cell_number(table_.rows[row][*column]) - cell_number(table_.rows[*other][*column]);
-        if (std::isfinite(difference)) differences.push_back(difference);
+        const std::size_t before = differences.size();
+        add_pairs(row, *other, metric, *column, differences);
+        seeds += differences.size() > before;
       }
       if (differences.empty()) continue;
       const MeanInterval mean = t_interval(differences);
       auto& row =
           result.rows.emplace_back(table_.rows[first].begin() + 1,
                                    table_.rows[first].begin() + static_cast<std::ptrdiff_t>(keys_));
-      row.insert(row.end(),
-                 {Cell(of_text()), Cell(against_text()),
-                  Cell(static_cast<std::int64_t>(differences.size())), Cell(metric),
-                  number_cell(mean.mean), number_cell(mean.low), number_cell(mean.high)});
+      row.insert(row.end(), {Cell(of_text()), Cell(against_text()), Cell(seeds), Cell(metric),
+                             number_cell(mean.mean), number_cell(mean.low), number_cell(mean.high),
+                             Cell(static_cast<std::int64_t>(differences.size()))});
     }
+  }
+
+  void add_pairs(std::size_t row, std::size_t other, const std::string& metric, std::size_t column,
+                 std::vector<double>& differences) const {
+    constexpr std::string_view kMean = "_mean";
+    const auto add = [&](double a, double b) {
+      if (std::isfinite(a - b)) differences.push_back(a - b);
+    };
+    if (!comparison_.by_task || !scores_ || !metric.ends_with(kMean))
+      return add(cell_number(table_.rows[row][column]), cell_number(table_.rows[other][column]));
+    const std::string verifier = metric.substr(0, metric.size() - kMean.size());
+    const std::size_t run = *find_column(table_, "run");
+    const std::vector<double> a = scores_(text(row, run), verifier),
+                              b = scores_(text(other, run), verifier);
+    for (std::size_t task = 0; task < std::min(a.size(), b.size()); ++task) add(a[task], b[task]);
   }
 
   std::string of_text() const {
@@ -106,6 +122,7 @@ class Comparing {
 
   const Table& table_;
   const StudyComparison& comparison_;
+  const TaskScores& scores_;
   std::size_t keys_;
   std::optional<std::size_t> of_;
 };
@@ -175,14 +192,16 @@ void check_comparisons(const Study& study, const std::vector<StudyPoint>& points
   diagnostics.throw_if_any();
 }
 
-Table differences(const Table& table, const std::vector<StudyComparison>& comparisons) {
+Table differences(const Table& table, const std::vector<StudyComparison>& comparisons,
+                  const TaskScores& scores) {
   Table result;
   result.columns.assign(table.columns.begin() + 1,
                         table.columns.begin() + static_cast<std::ptrdiff_t>(key_columns(table)));
-  for (const char* name :
-       {"of", "against", "seeds", "metric", "difference", "difference_low", "difference_high"})
+  for (const char* name : {"of", "against", "seeds", "metric", "difference", "difference_low",
+                           "difference_high", "pairs"})
     result.columns.emplace_back(name);
-  for (const StudyComparison& comparison : comparisons) Comparing(table, comparison).add_to(result);
+  for (const StudyComparison& comparison : comparisons)
+    Comparing(table, comparison, scores).add_to(result);
   return result;
 }
 

@@ -358,6 +358,7 @@ class StudyReader {
                                             : "'of' beside an 'against' that tells one point");
     comparison.metrics = section.value<std::vector<std::string>>("metrics");
     comparison.where = read_filter(section, "where");
+    comparison.by_task = section.value<std::string>("pair") == "task";
     study_.comparisons.push_back(std::move(comparison));
   }
 

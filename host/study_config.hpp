@@ -61,13 +61,14 @@ struct StudyFigure {
 };
 
 // Differences between rows that are alike but in one column, or to the rows of one point, paired
-// by seed.
+// by seed, or scores by seed and task.
 struct StudyComparison {
   std::string of, against;           // a column; the value that the others are compared with
   std::vector<std::string> metrics;  // columns of numbers
   RowFilter where;                   // rows that are compared
   RowFilter point;                   // instead of `of` and `against`: what tells one point
   const toml::table* table = nullptr;
+  bool by_task = false;  // <verifier>_mean: over the pairs of all tasks and seeds
 };
 
 // The feature network behind Inception Score, Frechet distance, precision and recall.

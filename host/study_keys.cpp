@@ -71,14 +71,18 @@ ConfigSection figure_section() {
 }
 
 ConfigSection compare_section() {
-  ConfigSection section{
-      "compare", "Differences to one setting, paired by seed.", true, false, false, {}};
+  ConfigSection section{"compare", "Differences to one setting, in pairs.", true, false, false, {}};
+  ConfigKey pair = with_default(
+      key("pair", WN_OPT_STR, "What is paired: runs of a seed, or a verifier's scores of a task."),
+      std::string("seed"));
+  pair.spec.choices = {{"seed", ""}, {"task", ""}};
   section.keys = {key("of", WN_OPT_STR, "The column that tells the compared rows apart."),
                   table("against",
                         "Its value that the others are compared with; or without `of` column = "
                         "value, as many as tell one point that all others are compared with."),
                   needed(key("metrics", WN_OPT_STR_LIST, "Columns of numbers.")),
-                  table("where", "column = value or list of values: rows that are compared.")};
+                  table("where", "column = value or list of values: rows that are compared."),
+                  std::move(pair)};
   return section;
 }
 

@@ -88,8 +88,9 @@ std::string differences_page(const Table& differences) {
   for (std::size_t c = 0; c < metric; ++c) header.push_back(escaped(differences.columns[c]));
   for (const std::string& name : metrics) header.push_back(escaped(name));
   std::string page =
-      "\n## Differences\n\nPaired by seed, with 95 % intervals (Student's t); bold: the interval "
-      "leaves 0 out.\n\n" +
+      "\n## Differences\n\nIn pairs, with 95 % intervals (Student's t); bold: the interval leaves "
+      "0 "
+      "out.\n\n" +
       line_of(header) + rule_of(header.size());
   for (const auto& key : order) {
     std::vector<std::string> cells = key;

@@ -4,6 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
 
 #include "host/disk.hpp"
 #include "host/study_compare.hpp"
@@ -19,6 +23,30 @@
 namespace winnow {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// Summaries are read once: a point is compared with many.
+TaskScores task_scores_below(const fs::path& out) {
+  using Json = nlohmann::json;
+  const auto known = std::make_shared<std::map<std::string, Json>>();
+  return [known, out](const std::string& run, const std::string& verifier) {
+    auto [at, is_new] = known->try_emplace(run);
+    if (is_new) {
+      std::ifstream in(out / run / "summary.json");
+      at->second = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+      if (!at->second.is_object()) at->second = Json::object();
+    }
+    std::vector<double> scores;
+    for (const Json& task : at->second.value("tasks", Json::array())) {
+      const Json by_name = task.value("scores", Json::object());
+      scores.push_back(by_name.value(verifier, std::nan("")));
+    }
+    return scores;
+  };
+}
+
+}  // namespace
 
 StudyFiles write_study_results(const Study& study, const std::vector<StudyPoint>& points,
                                const Registry& registry, const fs::path& out) {
@@ -37,7 +65,7 @@ StudyFiles write_study_results(const Study& study, const std::vector<StudyPoint>
   std::map<std::string, Table> tables = {{"points", table}, {"summary", summary}};
   std::string page = summary_page(study.name, summary, key_columns(table));
   if (!study.comparisons.empty()) {
-    tables["differences"] = differences(table, study.comparisons);
+    tables["differences"] = differences(table, study.comparisons, task_scores_below(out));
     page += differences_page(tables["differences"]);
     disk::replace_file(folder, "differences.csv", csv_text(tables["differences"]));
     files.tables.push_back(folder / "differences.csv");

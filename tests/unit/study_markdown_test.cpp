@@ -70,6 +70,41 @@ TEST_CASE("settings are compared seed by seed, with what is alike but for one co
   CHECK(differences(table, {only}).rows.empty());
 }
 
+TEST_CASE("scores are compared task by task where the study wants it", "[study]") {
+  Table table;
+  table.columns = {"study", "sweep", "search", "seed", "run", "judge_mean", "frechet"};
+  // Tasks differ by much more than searches; one of them was not scored.
+  std::map<std::string, std::vector<double>> scores;
+  for (const int seed : {1, 2})
+    for (const char* search : {"random", "fk"}) {
+      const std::string run = search + std::to_string(seed);
+      const double more = search == std::string("fk") ? 0.5 : 0;
+      table.rows.push_back({std::string("s"), std::string("a"), std::string(search),
+                            std::int64_t{seed}, run, 10.0 * seed + more, 3.0 * seed + more});
+      for (const double task : {0.0, 100.0, -7.0})
+        scores[run].push_back(task + more * (1 + 0.1 * seed));
+    }
+  scores["fk1"][2] = std::nan("");
+  std::ranges::stable_sort(table.rows, {}, [](const auto& row) { return cell_text(row[2]); });
+  StudyComparison comparison{"search", "random", {"judge_mean", "frechet"}, {}, {}, nullptr};
+  comparison.by_task = true;
+  const Table result = differences(table, {comparison}, [&](const auto& run, const auto& verifier) {
+    return verifier == "judge" ? scores.at(run) : std::vector<double>{};
+  });
+  REQUIRE(result.rows.size() == 2);
+  const auto at = [&](std::size_t row, const char* column) {
+    return cell_number(result.rows[row][*find_column(result, column)]);
+  };
+  CHECK(at(0, "pairs") == 5);
+  CHECK(at(0, "seeds") == 2);
+  CHECK(at(0, "difference") == Approx((2 * 0.55 + 3 * 0.6) / 5));
+  // 2.7764 is Student's t for four degrees of freedom, 0.027386 the deviation.
+  CHECK(at(0, "difference_high") - at(0, "difference") ==
+        Approx(2.7764 * 0.0273861 / std::sqrt(5.0)).epsilon(1e-3));
+  CHECK(at(1, "pairs") == 2);  // a number of a whole set
+  CHECK(at(1, "difference") == Approx(0.5));
+}
+
 TEST_CASE("every point can be compared with one, whatever else tells them apart", "[study]") {
   Table table;
   table.columns = {"study", "sweep", "model", "budget.nfe", "seed", "score"};
