@@ -7,6 +7,7 @@
 //                      spread of one step of the flow's SDE, from t to t'
 // so T steps cost 2 K T + (K - elites) sum over places of the steps from there. The fully finished
 // sample is judged, never a preview. With b = all, every mutant is one of the best: keep b small.
+// Longer than other searches: individuals of many stops, and the price of a mutant at each of them.
 // Source: EvoSearch, He et al., 2025, arXiv:2505.17618.
 //
 // [search]

@@ -6,6 +6,7 @@
 //   expand     a new child, run on to a sample; every level on its way is a node
 //   back up    v = log(mean over children of exp(lambda v_c)) / lambda, v of a sample its score
 // An expansion at time t costs the steps from t. Nothing but samples is judged.
+// Longer than other searches: it is two, which select in different ways.
 // Source: Jain et al., "Diffusion tree sampling", 2025, arXiv:2506.20701.
 //
 // [search]
