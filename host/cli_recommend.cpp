@@ -24,9 +24,9 @@ std::string read_text(const fs::path& file) {
   return text.str();
 }
 
-// The [search] table of the first run of the summary's row, as the run's config has it; empty when
-// the run directory is not there any more.
-std::string search_table(const fs::path& folder, const Table& summary, std::size_t row) {
+// What makes the summary's row of the study's base: these tables of its first run, as the run's
+// config has them; empty when the run directory is not there any more.
+std::string tables_of(const fs::path& folder, const Table& summary, std::size_t row) {
   std::error_code missing;
   if (!fs::exists(folder / "table.csv", missing)) return "";
   const Table table = table_of_csv(read_text(folder / "table.csv"));
@@ -42,10 +42,14 @@ std::string search_table(const fs::path& folder, const Table& summary, std::size
     const fs::path config = folder.parent_path() / cell_text(cells[*run]) / "run.toml";
     if (!fs::exists(config, missing)) return "";
     const toml::table parsed = toml::parse(read_text(config));
-    const toml::table* search = parsed["search"].as_table();
-    if (!search) return "";
     std::ostringstream text;
-    text << toml::table{{"search", *search}} << "\n";
+    for (const char* name : {"budget", "sampler", "verifier", "search"}) {
+      const toml::node* node = parsed.get(name);
+      if (!node) continue;
+      toml::table one;
+      one.insert(name, *node);
+      text << one << "\n";
+    }
     return text.str();
   }
   return "";
@@ -91,20 +95,26 @@ Answer recommend_verb(const CommandLine& line) {
   const Table summary = table_of_csv(read_text(file));
   const Recommendation found =
       recommend(summary, line.budget, line.metric, line.over, filter_of(line.where));
-  const std::string search = search_table(file.parent_path(), summary, found.best.row);
+  const std::string config = tables_of(file.parent_path(), summary, found.best.row);
   Answer answer;
   answer.text = line_of("best", found.best, found.metric);
   if (found.runner_up) answer.text += line_of("runner-up", *found.runner_up, found.metric);
   answer.text += !found.runner_up ? fmt::format("no other {} to compare with\n", line.over)
                  : found.resolved ? "resolved: their 95 % intervals do not meet\n"
                                   : "not resolved: their 95 % intervals meet\n";
-  if (!search.empty()) answer.text += "\n" + search;
+  if (found.settings > 1)
+    answer.text += fmt::format(
+        "chosen as the best of {} settings on these seeds, so its value is "
+        "too good by the choice\n",
+        found.settings);
+  if (!config.empty()) answer.text += "\n" + config;
   answer.json = {{"metric", found.metric},
                  {"budget", line.budget},
                  {"best", json_of(found.best)},
                  {"runner_up", found.runner_up ? json_of(*found.runner_up) : ordered_json(nullptr)},
                  {"resolved", found.resolved},
-                 {"search", search}};
+                 {"settings", found.settings},
+                 {"config", config}};
   return answer;
 }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "host/error.hpp"
+#include "host/study_table.hpp"
 #include "host/text.hpp"
 
 namespace winnow {
@@ -46,6 +47,13 @@ std::vector<std::size_t> telling_columns(const Table& table) {
   return out;
 }
 
+double most_seeds(const Table& table) {
+  double most = 0;
+  for (std::size_t row = 0; row < table.rows.size(); ++row)
+    most = std::max(most, number(table, row, "seeds").value_or(0));
+  return most;
+}
+
 }  // namespace
 
 Recommendation recommend(const Table& summary, double budget, const std::string& metric,
@@ -53,19 +61,24 @@ Recommendation recommend(const Table& summary, double budget, const std::string&
   const std::size_t value = column(summary, metric), cost = column(summary, "total_nfe");
   const std::size_t setting = column(summary, over);
   for (const auto& [name, texts] : where) column(summary, name);
+  if (is_cost_column(metric))
+    throw Error(Exit::kUsage, fmt::format("'{}' is what a setting costs, not what it is worth; a "
+                                          "budget is given with --budget",
+                                          metric));
   Recommendation out;
   out.metric = metric;
-  out.higher_is_better = metric.find("frechet") == std::string::npos;
+  out.higher_is_better = metric != "frechet";
   const double sign = out.higher_is_better ? 1 : -1;
   const auto better = [&](std::size_t a, std::size_t b) {
     return sign * cell_number(summary.rows[a][value]) > sign * cell_number(summary.rows[b][value]);
   };
   std::vector<std::size_t> affordable;
+  const double seeds = most_seeds(summary);
   double least = INFINITY;
   for (std::size_t row = 0; row < summary.rows.size(); ++row) {
     const double nfe = cell_number(summary.rows[row][cost]);
     if (!row_matches(summary, row, where) || std::isnan(nfe) ||
-        std::isnan(cell_number(summary.rows[row][value])))
+        number(summary, row, "seeds") != seeds || std::isnan(cell_number(summary.rows[row][value])))
       continue;
     least = std::min(least, nfe);
     if (nfe <= budget + 1e-9) affordable.push_back(row);
@@ -77,6 +90,7 @@ Recommendation recommend(const Table& summary, double budget, const std::string&
                     : fmt::format("no setting of the study costs at most {} NFE per sample; the "
                                   "cheapest costs {}",
                                   budget, least));
+  out.settings = affordable.size();
   std::stable_sort(affordable.begin(), affordable.end(), better);
 
   const std::vector<std::size_t> names = telling_columns(summary);

@@ -23,12 +23,14 @@ struct Recommendation {
   Recommended best;
   std::optional<Recommended> runner_up;  // the best of another `over`
   bool resolved = false;                 // the intervals of the two do not meet
+  std::size_t settings = 0;              // rows that the best was chosen from
 };
 
 // The best row of `summary` (a study's summary.csv) that costs at most `budget` NFE per sample, by
-// the mean of `metric`, and the best one whose label in the column `over` is another. Distances (a
-// metric with frechet in its name) are better when they are lower. `where` leaves rows out. Throws
-// Error(Exit::kUsage), with the nearest column, or the least that a row costs.
+// the mean of `metric`, and the best one whose label in the column `over` is another. The distance
+// `frechet` is better when it is lower. Rows of fewer seeds than others have are left out, and those
+// that `where` does not name. Throws Error(Exit::kUsage), with the nearest column, or the least that
+// a row costs, or when the metric is a cost.
 Recommendation recommend(const Table& summary, double budget, const std::string& metric,
                          const std::string& over, const RowFilter& where);
 

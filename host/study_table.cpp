@@ -195,6 +195,10 @@ class TableBuilder {
 
 }  // namespace
 
+bool is_cost_column(const std::string& name) {
+  return std::find(kCosts.begin(), kCosts.end(), name) != kCosts.end();
+}
+
 Table study_table(const Study& study, const std::vector<StudyPoint>& points, const fs::path& out,
                   const RunMetrics& metrics) {
   const std::vector<std::string> axes = point_columns(points);

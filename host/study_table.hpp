@@ -27,6 +27,9 @@ using RunMetrics = std::function<Fields(const std::filesystem::path& run)>;
 Table study_table(const Study& study, const std::vector<StudyPoint>& points,
                   const std::filesystem::path& out, const RunMetrics& metrics);
 
+// Whether the column says what a run cost, not what it is worth.
+bool is_cost_column(const std::string& name);
+
 // Columns that say which point a row belongs to: all in front of "seed".
 std::size_t key_columns(const Table& table);
 

@@ -25,7 +25,8 @@ class Recommendations(CliTest):
         self.done("study", "study.toml", "--progress", "none")
         tiny = ["recommend", "studies/tiny", "--metric", "brightness_mean"]
         rich = self.done(*tiny, "--budget", "1000").stdout
-        for text in ("best: search = four", "runner-up: search = one", "resolved", "[search]", "winnow.random", "candidates = 4"):
+        for text in ("best: search = four", "runner-up: search = one", "resolved", "best of 2 settings",
+                     "[budget]", "[sampler]", "[[verifier]]", "[search]", "winnow.random", "candidates = 4"):
             self.assertIn(text, rich)
         poor = self.json(*tiny, "--budget", "8")
         self.assertEqual(poor["best"]["labels"]["search"], "one")

@@ -9,13 +9,14 @@ namespace {
 
 const char* kSummary =
     "study,sweep,verifier,search,budget.nfe,seeds,total_nfe,total_nfe_low,total_nfe_high,"
-    "judge_mean,judge_mean_low,judge_mean_high,frechet\n"
-    "s,all,oracle,random,100,3,100,100,100,-0.5,-0.55,-0.45,3\n"
-    "s,all,oracle,random,300,3,300,300,300,-0.4,-0.43,-0.37,2\n"
-    "s,all,oracle,\"rbf, two\",100,3,98,98,98,-0.42,-0.44,-0.40,2.5\n"
-    "s,all,oracle,\"rbf, two\",300,3,299,299,299,-0.2,-0.25,-0.15,2.8\n"
-    "s,all,probe,fk,100,3,96,96,96,-0.41,-0.6,-0.22,1\n"
-    "s,all,probe,fk,300,3,,,,,,,\n";
+    "judge_mean,judge_mean_low,judge_mean_high,frechet,frechet_mean\n"
+    "s,all,oracle,random,100,3,100,100,100,-0.5,-0.55,-0.45,3,-3\n"
+    "s,all,oracle,random,300,3,300,300,300,-0.4,-0.43,-0.37,2,-2\n"
+    "s,all,oracle,\"rbf, two\",100,3,98,98,98,-0.42,-0.44,-0.40,2.5,-2.5\n"
+    "s,all,oracle,\"rbf, two\",300,3,299,299,299,-0.2,-0.25,-0.15,2.8,-2.8\n"
+    "s,all,probe,fk,100,3,96,96,96,-0.41,-0.6,-0.22,1,-1\n"
+    "s,all,probe,svdd,100,1,90,90,90,-0.1,-0.2,0,0.1,-0.1\n"  // of fewer seeds
+    "s,all,probe,fk,300,3,,,,,,,,\n";
 
 const Table& summary() {
   static const Table table = table_of_csv(kSummary);
@@ -32,11 +33,11 @@ std::string label(const Recommended& r, const std::string& column) {
 
 TEST_CASE("a table reads back from CSV as it was written", "[recommend]") {
   const Table& table = summary();
-  CHECK(table.columns.size() == 13);
-  CHECK(table.rows.size() == 6);
+  CHECK(table.columns.size() == 14);
+  CHECK(table.rows.size() == 7);
   CHECK(cell_text(table.rows[2][3]) == "rbf, two");
   CHECK(cell_number(table.rows[2][9]) == -0.42);
-  CHECK(std::holds_alternative<std::monostate>(table.rows[5][9]));
+  CHECK(std::holds_alternative<std::monostate>(table.rows[6][9]));
   CHECK(table_of_csv(csv_text(table)).rows == table.rows);
   CHECK(cell_text(table_of_csv("a,b\n\"say \"\"x\"\"\",\"two\nlines\"\n").rows[0][0]) ==
         "say \"x\"");
@@ -57,6 +58,7 @@ TEST_CASE("the best setting within the budget is named with its runner-up", "[re
   REQUIRE(rich.runner_up);
   CHECK(label(*rich.runner_up, "search") == "random");
   CHECK(rich.resolved);
+  CHECK(rich.settings == 5);
 
   const Recommendation poor = with(100);
   CHECK(label(poor.best, "search") == "fk");
@@ -74,6 +76,8 @@ TEST_CASE("the best setting within the budget is named with its runner-up", "[re
   CHECK(label(near.best, "search") == "fk");
   CHECK(label(*near.runner_up, "search") == "random");
   CHECK_FALSE(near.resolved);
+  // What the verifier winnow.frechet says is minus the distance.
+  CHECK(label(with(300, "frechet_mean").best, "search") == "fk");
 }
 
 TEST_CASE("what cannot be recommended is refused with what there is", "[recommend]") {
@@ -81,6 +85,8 @@ TEST_CASE("what cannot be recommended is refused with what there is", "[recommen
                     Catch::Contains("at most 50 NFE") && Catch::Contains("the cheapest costs 96"));
   CHECK_THROWS_WITH(recommend(summary(), 300, "judge_men", "search", {}),
                     Catch::Contains("no column 'judge_men'") && Catch::Contains("judge_mean"));
+  CHECK_THROWS_WITH(recommend(summary(), 300, "total_nfe", "search", {}),
+                    Catch::Contains("'total_nfe' is what a setting costs"));
   CHECK_THROWS_WITH(recommend(summary(), 300, "judge_mean", "serch", {}),
                     Catch::Contains("no column 'serch'"));
   CHECK_THROWS_WITH(recommend(summary(), 300, "judge_mean", "search", {{"verifer", {"x"}}}),
