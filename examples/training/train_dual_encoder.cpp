@@ -38,8 +38,8 @@ dual::Network make_network(uint64_t seed) {
   classifier::Shape image;
   image.widths = {32, 64, 64}, image.kernels = {5, 3, 3}, image.strides = {2, 2, 1};
   image.flatten = true, image.features = 128, image.classes = kJoint;
-  dual::Network net = dual::make_network(image, {}, Vocabulary(caption_words()),
-                                         generator_for(seed, kInit, 0));
+  dual::Network net =
+      dual::make_network(image, {}, Vocabulary(caption_words()), generator_for(seed, kInit, 0));
   net.prompts = held_out_prompts();
   net.class_words = first_class_words();
   return net;
@@ -125,7 +125,7 @@ int train_dual_encoder(Options& options) {
     count += tensor.numel();
   });
   std::printf("dual encoder: %lld parameters, %zu words\n", static_cast<long long>(count),
-              net.vocabulary.words().size());
+              net.text.vocabulary.words().size());
   Trainer trainer(parameters, 0.05, kMaxAverage);
   // Not the number of images: a resumed training may be given another end.
   const Loop loop{.schedule = {rate, 100, images / batch},

@@ -218,24 +218,31 @@ Network load_network(const std::string& path, const std::string& architecture) {
   return net;
 }
 
-at::Tensor features(const Network& net, const at::Tensor& images) {
+at::Tensor grid(const Network& net, const at::Tensor& images) {
   at::Tensor x = images * 2.0 - 1.0;
   for (const Conv& c : net.convs) x = run_conv(c, x);
   x = x.flatten(2).transpose(1, 2);
   for (const Mixer& m : net.mixers) x = run_mixer(m, x);
+  return x;
+}
+
+Output classify_grid(const Network& net, const at::Tensor& x) {
   const bool flatten = net.feature.weight.size(1) != x.size(2);
   const at::Tensor pooled = flatten ? x.flatten(1) : x.mean(1);
   if (pooled.size(1) != net.feature.weight.size(1)) {
-    throw std::runtime_error("images of " + std::to_string(images.size(2)) + " by " +
-                             std::to_string(images.size(3)) +
-                             " pixels do not fit the classifier's feature layer");
+    throw std::runtime_error("images that leave a grid of " + std::to_string(x.size(1)) +
+                             " positions do not fit the network's feature layer");
   }
-  return at::gelu(linear(net.feature, pooled), "tanh");
+  const at::Tensor found = at::gelu(linear(net.feature, pooled), "tanh");
+  return {found, linear(net.head, found)};
+}
+
+at::Tensor features(const Network& net, const at::Tensor& images) {
+  return classify(net, images).features;
 }
 
 Output classify(const Network& net, const at::Tensor& images) {
-  const at::Tensor x = features(net, images);
-  return {x, linear(net.head, x)};
+  return classify_grid(net, grid(net, images));
 }
 
 }  // namespace winnow::classifier

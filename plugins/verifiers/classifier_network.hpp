@@ -88,5 +88,8 @@ void check_architecture(const SafetensorsFile& file, const std::string& architec
 at::Tensor features(const Network& network, const at::Tensor& images);
 // The features and what the head makes of them.
 Output classify(const Network& network, const at::Tensor& images);
+// The same in two steps; the grid [n, positions, channels] is what stands before the feature layer.
+at::Tensor grid(const Network& network, const at::Tensor& images);
+Output classify_grid(const Network& network, const at::Tensor& grid);
 
 }  // namespace winnow::classifier

@@ -1,13 +1,11 @@
 // A small image-text dual encoder (CLIP, Radford et al., 2021) as functions over named tensors; one
 // definition serves training and verifiers.
 //
-// The image tower is a network of classifier_network.hpp whose head leads into the joint space. The
-// text tower is a pre-norm transformer over the words of a closed vocabulary; what it says of a
-// text is the mean over its words. Tensors of the file:
-//   image.*                                        as classifier_network.hpp names them
-//   text.words [V, width], text.positions [length, width]
-//   text.blocks.N.{norm1,qkv,out,norm2,up,down}.{weight,bias}     the hidden width is 2 * width
-//   text.norm.{weight,bias}, text.projection.{weight,bias}, log_scale [1]
+// The image tower is a network of classifier_network.hpp whose head leads into the joint space, as
+// the projection of the text tower does. Tensors of the file:
+//   image.*            as classifier_network.hpp names them
+//   text.*             as text_tower.hpp names them
+//   log_scale [1]
 // Metadata: architecture = "dual-encoder", strides, heads, vocabulary (words between blanks),
 // prompts and class_words (one a line).
 #pragma once
@@ -21,37 +19,18 @@
 #include <vector>
 
 #include "verifiers/classifier_network.hpp"
-#include "vocabulary.hpp"
+#include "verifiers/text_tower.hpp"
 
 namespace winnow::dual {
 
-using classifier::Layer;
-
-struct Block {
-  Layer norm1, qkv, out;
-  Layer norm2, up, down;
-};
-
-struct TextTower {
-  at::Tensor words, positions;
-  std::vector<Block> blocks;
-  Layer norm, projection;
-  int64_t heads = 1;
-};
-
 struct Network {
   classifier::Network image;  // its head: [joint width, features]
-  TextTower text;
+  text_tower::Tower text;
   at::Tensor log_scale;  // [1]
-  Vocabulary vocabulary;
   // How the file asks for its classes when nobody says otherwise; {} stands for the class word.
   std::vector<std::string> prompts, class_words;
   // What multiplies cosines; at most 100, as in CLIP.
   at::Tensor scale() const { return log_scale.clamp_max(4.6052).exp(); }
-};
-
-struct TextShape {
-  int64_t length = 16, width = 64, blocks = 2, heads = 4;
 };
 
 // Calls `visit` with the name of every tensor.
@@ -59,8 +38,8 @@ void for_each_tensor(Network& network,
                      const std::function<void(const std::string&, at::Tensor&)>& visit);
 
 // image.classes is the width of the joint space.
-Network make_network(const classifier::Shape& image, const TextShape& text, Vocabulary vocabulary,
-                     at::Generator generator);
+Network make_network(const classifier::Shape& image, const text_tower::Shape& text,
+                     Vocabulary vocabulary, at::Generator generator);
 
 // The metadata that `load_network` needs beside the tensors.
 std::map<std::string, std::string> network_metadata(const Network& network);

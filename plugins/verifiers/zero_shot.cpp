@@ -15,11 +15,9 @@
 //   prompts = ["an image of the {}", "the {} in this picture"]   # default: those in the file
 #include <ATen/core/grad_mode.h>
 
-#include <map>
-#include <stdexcept>
-
 #include "class_verifier.hpp"
 #include "verifiers/dual_encoder_network.hpp"
+#include "verifiers/prompt_cache.hpp"
 #include "verifiers/weights_hash.hpp"
 #include "winnow/winnow_torch.hpp"
 
@@ -28,17 +26,7 @@ namespace {
 namespace classifier = winnow::classifier;
 namespace dual = winnow::dual;
 
-// What the networks refuse is the user's input.
-template <class Body>
-auto or_refuse(const Body& body) {
-  try {
-    return body();
-  } catch (const c10::Error&) {
-    throw;
-  } catch (const std::runtime_error& error) {
-    throw wn::Error(WN_E_INVALID_ARGUMENT, error.what());
-  }
-}
+using winnow::or_refuse;
 
 class ZeroShot {
  public:
@@ -133,28 +121,18 @@ class ZeroShot {
 
   // Undefined, and the item has failed, when there is no prompt that the encoder reads.
   at::Tensor prompt_embedding(const wn::VerifierBatch& batch, size_t i) {
-    const std::string prompt(batch.prompt(i));
-    if (prompt.empty()) {
-      batch.fail(i, WN_E_INVALID_ARGUMENT, "the task has neither a class nor a prompt");
-      return {};
-    }
-    const auto found = prompts_.find(prompt);
-    if (found != prompts_.end()) return found->second;
     const at::NoGradGuard no_grad;
-    try {
-      return prompts_[prompt] = or_refuse([&] { return dual::embed_texts(net_, {prompt})[0]; });
-    } catch (const wn::Error& error) {
-      prompts_.erase(prompt);
-      batch.fail(i, error.status(), error.what());
-      return {};
-    }
+    const at::Tensor* found = prompts_.of(
+        batch, i, [&](const std::string& prompt) { return dual::embed_texts(net_, {prompt})[0]; },
+        "the task has neither a class nor a prompt");
+    return found ? *found : at::Tensor();
   }
 
   dual::Network net_;
   at::Tensor classes_;  // [classes, joint width]
   double scale_ = 1;
   std::string hash_;
-  std::map<std::string, at::Tensor> prompts_;  // the embeddings so far
+  winnow::PromptCache<at::Tensor> prompts_;  // their embeddings
 };
 
 }  // namespace

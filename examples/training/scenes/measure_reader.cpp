@@ -6,14 +6,13 @@
 // is found with its colour, shape and texture, none beside them, and the background. The intervals
 // are Wilson's, 95 %.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <exception>
-#include <numbers>
 #include <vector>
 
 #include "contrastive.hpp"
 #include "scenes/draw.hpp"
+#include "scenes/faults.hpp"
 #include "scenes/match.hpp"
 #include "scenes/read_picture.hpp"
 #include "scenes/render.hpp"
@@ -25,20 +24,9 @@ using namespace winnow::scenes;
 
 void add_noise(std::vector<float>& picture, double deviation, RandomStream& random) {
   for (float& value : picture) {
-    const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
-    const double normal = radius * std::cos(2 * std::numbers::pi * random.uniform());
-    value = static_cast<float>(std::clamp(value + deviation * normal, 0.0, 1.0));
+    value = static_cast<float>(
+        std::clamp(value + deviation * winnow::training::normal(random), 0.0, 1.0));
   }
-}
-
-// The request that leaves nothing open but where things are.
-Request all_of(const Scene& scene) {
-  Request request;
-  request.background = scene.background;
-  for (const Object& object : scene.objects) {
-    request.groups.push_back({1, object.colour, object.shape, object.texture});
-  }
-  return request;
 }
 
 int run(winnow::training::Options& options) {
@@ -59,7 +47,7 @@ int run(winnow::training::Options& options) {
       add_noise(picture, deviation, random);
       const Scene found = read_picture(picture);
       exact += match(request, found).exact() ? 1 : 0;
-      read += match(all_of(scene), found).exact() ? 1 : 0;
+      read += match(winnow::training::all_of(scene), found).exact() ? 1 : 0;
     }
     std::printf("| %.2f | %lld | %s | %s |\n", deviation, static_cast<long long>(scenes),
                 winnow::training::accuracy_text(exact, scenes).c_str(),
