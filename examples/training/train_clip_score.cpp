@@ -16,9 +16,11 @@
 #include <optional>
 
 #include "contrastive.hpp"
+#include "rank_correlation.hpp"
 #include "scene_data.hpp"
 #include "scenes/faults.hpp"
 #include "scenes/language.hpp"
+#include "scenes/match.hpp"
 #include "trainer.hpp"
 #include "verifiers/dual_encoder_network.hpp"
 
@@ -74,6 +76,7 @@ int evaluate(const std::string& file) {
   const at::NoGradGuard no_grad;
   const dual::Network net = dual::load_network(file);
   constexpr int64_t kCount = 1000, kOf = 100;
+  constexpr int kTries = 8;
   const SceneBatch batch = scene_batch(kHeldOut, 0, kCount);
   const at::Tensor images = dual::embed_images(net, batch.pictures);
   const at::Tensor texts = dual::embed_texts(net, batch.captions);
@@ -96,6 +99,18 @@ int evaluate(const std::string& file) {
   }
   std::printf("held out: the caption preferred to one with looks or places exchanged: %s\n",
               accuracy_text(right, pairs).c_str());
+  const TriedBatch tried = tried_batch(kHeldOut, 0, kCount, kTries);
+  const at::Tensor cosines =
+      at::sum(dual::embed_images(net, tried.pictures) *
+                  dual::embed_texts(net, tried.captions).repeat_interleave(kTries, 0),
+              1);
+  std::vector<double> scores, facts;
+  for (size_t i = 0; i < tried.scenes.size(); ++i) {
+    scores.push_back(cosines[static_cast<int64_t>(i)].item<double>());
+    facts.push_back(scenes::match(tried.requests[i / kTries], tried.scenes[i]).score());
+  }
+  std::printf("held out, rank correlation with scene_match among %d pictures for a prompt: %s\n",
+              kTries, rank_agreement(scores, facts, kTries).c_str());
   return 0;
 }
 

@@ -14,6 +14,7 @@ import numpy as np
 SIDE, ITEMS = 28, 4
 PIXELS = (211, 349, 406)
 PROMPT = "a photo of a dark wide bag"
+SCENE = "a red circle left of a blue square on a black background"
 
 
 def load(path):
@@ -30,12 +31,12 @@ def load(path):
     return tensors, metadata
 
 
-def draw(i):
-    y, x = np.meshgrid(np.arange(SIDE), np.arange(SIDE), indexing="ij")
+def draw(i, channels=1, side=SIDE):
+    c, y, x = np.meshgrid(np.arange(channels), np.arange(side), np.arange(side), indexing="ij")
     inside = (abs(x - 13.5) < 5 + i % 7) & (abs(y - 13.5) < 12 - i % 5)
     k = i + 1
-    stripes = 0.6 + 0.35 * np.sin(0.7 * k * x + 0.4 * k * y)
-    return np.where(inside, stripes, 0.02).astype(np.float32).astype(np.float64)[None]
+    stripes = 0.6 + 0.35 * np.sin(0.7 * k * x + 0.4 * k * y + 2.0 * c)
+    return np.where(inside, stripes, 0.02).astype(np.float32).astype(np.float64)
 
 
 def gelu(x):
@@ -64,6 +65,11 @@ def convolve(x, weight, bias, stride):
 
 def image_network(tensors, metadata, prefix, picture):
     """features and outputs of the head, for networks without mixers"""
+    return image_and_grid(tensors, metadata, prefix, picture)[:2]
+
+
+def image_and_grid(tensors, metadata, prefix, picture):
+    """and what stands before the features: [positions, channels]"""
     t = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     x = picture * 2 - 1
     for i, stride in enumerate(map(int, metadata["strides"].split())):
@@ -75,7 +81,7 @@ def image_network(tensors, metadata, prefix, picture):
     wide = t["feature.weight"].shape[1] != x.shape[0]
     pooled = positions.reshape(-1) if wide else positions.mean(0)
     features = gelu(t["feature.weight"] @ pooled + t["feature.bias"])
-    return features, t["head.weight"] @ features + t["head.bias"]
+    return features, t["head.weight"] @ features + t["head.bias"], positions
 
 
 def log_softmax(logits):
@@ -87,23 +93,47 @@ def unit(x):
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
-def embed_text(t, metadata, text):
+def attention(q, k, v, heads):
+    mixed = []
+    for part in np.split(np.arange(q.shape[1]), heads):
+        logits = q[:, part] @ k[:, part].T / np.sqrt(len(part))
+        mixed.append(np.exp([log_softmax(row) for row in logits]) @ v[:, part])
+    return np.concatenate(mixed, axis=1)
+
+
+def read_text(t, metadata, text, before_block=lambda i, x: x):
+    """what the projection makes of a text"""
     words = metadata["vocabulary"].split()
     index = [words.index(word) for word in text.split()]
     x = t["text.words"][index] + t["text.positions"][: len(index)]
     heads = int(metadata["heads"])
     for i in range(sum(name.endswith(".qkv.weight") for name in t)):
+        x = before_block(i, x)
         w = lambda name: (t[f"text.blocks.{i}.{name}.weight"], t[f"text.blocks.{i}.{name}.bias"])
         linear = lambda name, v: v @ w(name)[0].T + w(name)[1]
         q, k, v = np.split(linear("qkv", layer_norm(x, *w("norm1"))), 3, axis=1)
-        mixed = []
-        for part in np.split(np.arange(q.shape[1]), heads):
-            logits = q[:, part] @ k[:, part].T / np.sqrt(len(part))
-            mixed.append(np.exp([log_softmax(row) for row in logits]) @ v[:, part])
-        x = x + linear("out", np.concatenate(mixed, axis=1))
+        x = x + linear("out", attention(q, k, v, heads))
         x = x + linear("down", gelu(linear("up", layer_norm(x, *w("norm2")))))
     pooled = layer_norm(x, t["text.norm.weight"], t["text.norm.bias"]).mean(0)
-    return unit(t["text.projection.weight"] @ pooled + t["text.projection.bias"])
+    return t["text.projection.weight"] @ pooled + t["text.projection.bias"]
+
+
+def embed_text(t, metadata, text):
+    return unit(read_text(t, metadata, text))
+
+
+def reward(t, metadata, picture, text):
+    _, look, positions = image_and_grid(t, metadata, "image.", picture)
+    grid = positions @ t["grid.weight"].T + t["grid.bias"] + t["places"]
+
+    def look_at(i, x):
+        w = lambda name: (t[f"cross.{i}.{name}.weight"], t[f"cross.{i}.{name}.bias"])
+        linear = lambda name, v: v @ w(name)[0].T + w(name)[1]
+        k, v = np.split(linear("key_value", grid), 2, axis=1)
+        q = linear("query", layer_norm(x, *w("norm")))
+        return x + linear("out", attention(q, k, v, int(metadata["heads"])))
+
+    return (look + read_text(t, metadata, text, look_at))[0]
 
 
 def class_embeddings(t, metadata):
@@ -117,7 +147,7 @@ def class_embeddings(t, metadata):
 
 def differences(score, picture):
     for pixel in PIXELS:
-        step = np.zeros(SIDE * SIDE)
+        step = np.zeros(picture.size)
         step[pixel] = 1e-4
         step = step.reshape(picture.shape)
         yield pixel, (score(picture + step) - score(picture - step)) / 2e-4
@@ -162,6 +192,21 @@ def main():
         show(f"zero_shot.prompt.{i}", scale * text @ embed(draw(i)))
         for pixel, value in differences(lambda p: scale * text @ embed(p), draw(i)):
             show(f"zero_shot.prompt_grad.{i}.{pixel}", value)
+
+    def show_scores(name, score):
+        for i in range(ITEMS):
+            picture = draw(i, 3, 32)
+            show(f"{name}.score.{i}", score(picture))
+            for pixel, value in differences(score, picture):
+                show(f"{name}.grad.{i}.{pixel}", value)
+
+    t, m = load(models / "scenes-clip.safetensors")
+    text = embed_text(t, m, SCENE)
+    show_scores("clip_score", lambda p: text @ unit(image_network(t, m, "image.", p)[1]))
+    t, m = load(models / "scenes-aesthetic.safetensors")
+    show_scores("aesthetic", lambda p: image_network(t, m, "", p)[1][0])
+    t, m = load(models / "scenes-image-reward.safetensors")
+    show_scores("image_reward", lambda p: reward(t, m, p, SCENE))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,25 @@ TEST_CASE("both towers of the dual encoder equal numpy's", "[verifiers]") {
   check(golden, "prompt_grad", bench.gradient().values());
 }
 
+TEST_CASE("the three that judge scenes equal numpy's", "[verifiers]") {
+  const std::string prompt = "a red circle left of a blue square on a black background";
+  for (const auto& [id, file] :
+       {std::pair{"clip_score", "scenes-clip"}, std::pair{"aesthetic", "scenes-aesthetic"},
+        std::pair{"image_reward", "scenes-image-reward"}}) {
+    INFO(id);
+    Bench bench(std::string("winnow.") + id,
+                {path_option(model(std::string(file) + ".safetensors"))}, kItems, kScene);
+    for (std::size_t i = 0; i < kItems; ++i) bench.ask(i, prompt);
+    const auto golden = golden_values(id);
+    const auto scores = bench.score();
+    for (std::size_t i = 0; i < kItems; ++i) {
+      const double expected = golden.at("score." + std::to_string(i));
+      CHECK(scores[i] == Approx(expected).epsilon(2e-4).margin(2e-4));
+    }
+    check(golden, "grad", bench.gradient().values());
+  }
+}
+
 TEST_CASE("the similarity of preview and sample equals numpy's", "[verifiers]") {
   Bench bench("winnow.self_similarity", preview_at(0.4, model("fashion-encoder.safetensors")),
               kItems - 1);

@@ -17,6 +17,11 @@ namespace winnow::test {
 constexpr std::int64_t kSide = 28;
 constexpr std::size_t kPixels = kSide * kSide;
 
+struct PictureShape {
+  std::int64_t channels = 1, side = kSide;
+};
+constexpr PictureShape kScene = {3, 32};
+
 inline std::string model(const std::string& name) { return std::string(MODELS) + "/" + name; }
 
 inline OptionValue path_option(const std::string& value) {
@@ -43,8 +48,10 @@ inline std::vector<OptionValue> preview_at(double time, const std::string& weigh
 
 // A verifier, and a batch of made pictures with classes 0, 1, ... 9, 0, ...
 struct Bench {
-  Bench(const std::string& id, std::vector<OptionValue> options, std::size_t n = 5)
-      : registry(scan({PLUGINS})),
+  Bench(const std::string& id, std::vector<OptionValue> options, std::size_t n = 5,
+        PictureShape of = {})
+      : shape(of),
+        registry(scan({PLUGINS})),
         services(nullptr),
         verifier(std::make_unique<PluginInstance>(
                      libraries.load(registry.find(PluginKind::kVerifier, id)),
@@ -54,7 +61,7 @@ struct Bench {
   }
 
   void resize(std::size_t n) {
-    samples = Tensor(n, std::array<std::int64_t, 3>{1, kSide, kSide});
+    samples = pictures(n);
     conditions.assign(n, wn_condition{});
     for (std::size_t i = 0; i < n; ++i) {
       conditions[i].struct_size = WN_SIZE(wn_condition, tensors);
@@ -63,14 +70,21 @@ struct Bench {
     }
   }
 
-  // A bright block on black with stripes that differ by item.
-  static void draw(std::span<float> out, std::size_t i) {
+  Tensor pictures(std::size_t n) const {
+    return Tensor(n, std::array<std::int64_t, 3>{shape.channels, shape.side, shape.side});
+  }
+
+  // A bright block on black with stripes that differ by item and channel.
+  void draw(std::span<float> out, std::size_t i) const {
     const double k = static_cast<double>(i + 1);
-    for (std::int64_t y = 0; y < kSide; ++y) {
-      for (std::int64_t x = 0; x < kSide; ++x) {
-        const bool inside = std::abs(x - 13.5) < 5 + i % 7 && std::abs(y - 13.5) < 12 - i % 5;
-        out[static_cast<std::size_t>(y * kSide + x)] = static_cast<float>(
-            inside ? 0.6 + 0.35 * std::sin(0.7 * k * static_cast<double>(x) + 0.4 * k * y) : 0.02);
+    std::size_t at = 0;
+    for (std::int64_t c = 0; c < shape.channels; ++c) {
+      for (std::int64_t y = 0; y < shape.side; ++y) {
+        for (std::int64_t x = 0; x < shape.side; ++x) {
+          const bool inside = std::abs(x - 13.5) < 5 + i % 7 && std::abs(y - 13.5) < 12 - i % 5;
+          const double phase = 0.7 * k * static_cast<double>(x) + 0.4 * k * y + 2.0 * c;
+          out[at++] = static_cast<float>(inside ? 0.6 + 0.35 * std::sin(phase) : 0.02);
+        }
       }
     }
   }
@@ -82,7 +96,7 @@ struct Bench {
   }
 
   VerifierBatch batch(std::size_t first, std::size_t n) {
-    part = Tensor(n, std::array<std::int64_t, 3>{1, kSide, kSide});
+    part = pictures(n);
     VerifierBatch out;
     for (std::size_t i = 0; i < n; ++i) {
       std::ranges::copy(samples.item(first + i), part.item(i).begin());
@@ -91,7 +105,7 @@ struct Bench {
     }
     out.samples = &part;
     if (!with_previews) return out;
-    previews = Tensor(n, std::array<std::int64_t, 3>{1, kSide, kSide});
+    previews = pictures(n);
     for (std::size_t i = 0; i < n; ++i) draw(previews.item(i), first + i + preview_shift);
     out.previews = &previews;
     return out;
@@ -107,7 +121,7 @@ struct Bench {
   std::vector<float> score() { return score(0, conditions.size()); }
 
   Tensor gradient() {
-    Tensor out(conditions.size(), std::array<std::int64_t, 3>{1, kSide, kSide});
+    Tensor out = pictures(conditions.size());
     for (const ItemFailure& failure : verifier.grad(all(), out)) CHECK(failure.text == "");
     return out;
   }
@@ -124,6 +138,7 @@ struct Bench {
     return out;
   }
 
+  PictureShape shape;
   Registry registry;
   LibraryCache libraries;
   HostServices services;
