@@ -36,7 +36,7 @@ const char* name_of(Message message) {
 
 Channel::~Channel() { ::close(socket_); }
 
-bool Channel::send(Message message, std::string_view payload) {
+bool Channel::send(Message message, std::string_view payload, const std::function<bool()>& go_on) {
   const std::lock_guard lock(sending_);
   Header header{message, 0, payload.size()};
   iovec parts[] = {{&header, sizeof header}, {const_cast<char*>(payload.data()), payload.size()}};
@@ -44,8 +44,9 @@ bool Channel::send(Message message, std::string_view payload) {
   out.msg_iov = parts;
   out.msg_iovlen = 2;
   while (out.msg_iovlen) {
-    const ssize_t sent = ::sendmsg(socket_, &out, MSG_NOSIGNAL);
+    const ssize_t sent = ::sendmsg(socket_, &out, MSG_NOSIGNAL | (go_on ? MSG_DONTWAIT : 0));
     if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN && go_on && go_on()) continue;
     if (sent < 0) return false;
     auto left = static_cast<std::size_t>(sent);
     while (out.msg_iovlen && left >= out.msg_iov->iov_len) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -69,8 +70,9 @@ class Channel {
   Channel(const Channel&) = delete;
 
   int socket() const { return socket_; }
-  // All of it, or false: nobody reads at the other end. Any thread.
-  bool send(Message message, std::string_view payload);
+  // All of it, or false: nobody reads at the other end. Any thread. While there is no room it asks
+  // `go_on`, which waits for some; without one it waits itself.
+  bool send(Message message, std::string_view payload, const std::function<bool()>& go_on = {});
   // Reads what is there, or waits for the first byte. False at the end of the stream.
   bool fill(bool wait);
   // The next whole packet of what was read. Throws Malformed for one that is too large.

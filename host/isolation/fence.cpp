@@ -6,10 +6,15 @@
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -87,15 +92,20 @@ class Landlock {
   }
 
   void allow(const fs::path& path, std::uint64_t access) const {
+    allow(::open(path.c_str(), O_PATH | O_CLOEXEC), access);
+  }
+
+  // Takes the descriptor over; negative: what is not there cannot be read either.
+  void allow(int file, std::uint64_t access) const {
+    struct stat found {};
+    if (file < 0 || ::fstat(file, &found) != 0) return;
     struct {
       std::uint64_t access;
       std::int32_t file;
-    } __attribute__((packed)) rule{access & handled_, ::open(path.c_str(), O_PATH | O_CLOEXEC)};
-    if (rule.file < 0) return;  // what is not there cannot be read either
-    std::error_code none;
-    if (!fs::is_directory(path, none)) rule.access &= kForFiles;
+    } __attribute__((packed)) rule{access & handled_, file};
+    if (!S_ISDIR(found.st_mode)) rule.access &= kForFiles;
     ::syscall(SYS_landlock_add_rule, rules_, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    ::close(rule.file);
+    ::close(file);
   }
 
   bool restrict_self() const {
@@ -113,8 +123,8 @@ bool fence_files(const Fence& fence) {
   if (fence.network)
     for (const char* path : kNetworkFiles) landlock.allow(path, kRead);
   for (const fs::path& path : fence.reads) landlock.allow(path, kRead);
-  for (const fs::path& path : fence.writes)
-    landlock.allow(path, (kAllOfFirstVersion & ~kExecute) | kRefer | kTruncate);
+  for (const Writable& folder : fence.writes)
+    landlock.allow(open_writable(folder), (kAllOfFirstVersion & ~kExecute) | kRefer | kTruncate);
   if (!fence.program.empty()) {
     landlock.allow(fence.program, kRead | kExecute);
     for (const char* path : kLoaders) landlock.allow(path, kRead | kExecute);
@@ -135,17 +145,85 @@ class Filter {
   }
   template <typename... Compare>
   void refuse(int call, Compare... compare) {
-    if (context_ && call >= 0)  // negative: not a call of this architecture
-      seccomp_rule_add(context_, SCMP_ACT_ERRNO(EPERM), call, sizeof...(compare), compare...);
+    answer(EPERM, call, compare...);
   }
-  void pretend_missing(int call) {
-    if (context_) seccomp_rule_add(context_, SCMP_ACT_ERRNO(ENOSYS), call, 0);
+  // 0: as if it had been done.
+  template <typename... Compare>
+  void answer(std::uint32_t error, int call, Compare... compare) {
+    if (context_ && call >= 0)  // negative: not a call of this architecture
+      seccomp_rule_add(context_, SCMP_ACT_ERRNO(error), call, sizeof...(compare), compare...);
   }
   bool load() { return context_ && seccomp_load(context_) == 0; }
 
  private:
   scmp_filter_ctx context_;
 };
+
+// The kernel looks at so many bits of an int, a filter at all 64 of its register.
+constexpr scmp_datum_t kInt = 0xffffffff;
+constexpr int kProcessOfIoPriority = 1;  // IOPRIO_WHO_PROCESS
+// Newer than the headers of Debian 12; the same number everywhere.
+constexpr int kFchmodat2 = 452, kSetxattrat = 463, kRemovexattrat = 466, kFileSetattr = 469;
+
+// Modes, owners, times and attributes, which Landlock leaves open for every file of the user's.
+void fence_attributes(Filter& filter) {
+  for (int call :
+       {SCMP_SYS(chmod),       SCMP_SYS(fchmod),       SCMP_SYS(fchmodat),     kFchmodat2,
+        SCMP_SYS(chown),       SCMP_SYS(fchown),       SCMP_SYS(lchown),       SCMP_SYS(fchownat),
+        SCMP_SYS(setxattr),    SCMP_SYS(lsetxattr),    SCMP_SYS(fsetxattr),    kSetxattrat,
+        SCMP_SYS(removexattr), SCMP_SYS(lremovexattr), SCMP_SYS(fremovexattr), kRemovexattrat,
+        kFileSetattr,          SCMP_SYS(utime),        SCMP_SYS(utimes),       SCMP_SYS(futimesat)})
+    filter.refuse(call);
+  filter.refuse(SCMP_SYS(utimensat), SCMP_A1(SCMP_CMP_NE, 0));  // 0: of an open file
+}
+
+// Sockets of the file system lead to the user's other programs, also by a datagram from a pair.
+// With `network` there are those of the internet.
+void fence_sockets(Filter& filter, bool network) {
+  filter.refuse(SCMP_SYS(socketpair));
+  if (!network) {
+    for (int call : {SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),
+                     SCMP_SYS(accept), SCMP_SYS(accept4)})
+      filter.refuse(call);
+    filter.refuse(SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_NE, 0));
+    return;
+  }
+  for (scmp_datum_t family = 0; family < AF_NETLINK; ++family)
+    if (family != AF_INET && family != AF_INET6)
+      filter.refuse(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, family));
+  filter.refuse(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+  filter.refuse(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+                SCMP_A2(SCMP_CMP_NE, NETLINK_ROUTE));
+}
+
+void fence_processes(Filter& filter) {
+  // Threads are allowed, processes are not. The flags of clone3 lie in memory that a filter cannot
+  // read; the C library goes back to clone.
+  filter.answer(ENOSYS, SCMP_SYS(clone3));
+  filter.refuse(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+  const auto self = static_cast<scmp_datum_t>(::getpid());
+  for (int call :
+       {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)})
+    filter.refuse(call, SCMP_A0(SCMP_CMP_NE, self));
+  filter.refuse(SCMP_SYS(tkill));
+  for (int call : {SCMP_SYS(prlimit64), SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam),
+                   SCMP_SYS(sched_setattr), SCMP_SYS(migrate_pages), SCMP_SYS(move_pages)})
+    filter.refuse(call, SCMP_A0(SCMP_CMP_NE, 0));  // 0: its own
+  // Threads are bound to cores when they start, by their number; they do without.
+  filter.answer(0, SCMP_SYS(sched_setaffinity), SCMP_A0(SCMP_CMP_NE, 0));
+  for (int call : {SCMP_SYS(setpriority), SCMP_SYS(ioprio_set)})
+    filter.refuse(call, SCMP_A1(SCMP_CMP_NE, 0));
+  filter.refuse(SCMP_SYS(setpriority), SCMP_A0(SCMP_CMP_NE, PRIO_PROCESS));
+  filter.refuse(SCMP_SYS(ioprio_set), SCMP_A0(SCMP_CMP_NE, kProcessOfIoPriority));
+  // It ends with the host.
+  filter.refuse(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_MASKED_EQ, kInt, PR_SET_PDEATHSIG),
+                SCMP_A1(SCMP_CMP_NE, SIGKILL));
+  // Signals on behalf of a file go where its owner is.
+  for (scmp_datum_t command : {F_SETOWN, F_SETOWN_EX, F_SETSIG})
+    filter.refuse(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_MASKED_EQ, kInt, command));
+  for (scmp_datum_t command : {FIOSETOWN, SIOCSPGRP})
+    filter.refuse(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, kInt, command));
+}
 
 bool fence_calls(const Fence& fence) {
   Filter filter;
@@ -186,17 +264,9 @@ bool fence_calls(const Fence& fence) {
                    SCMP_SYS(swapon),
                    SCMP_SYS(swapoff)})
     filter.refuse(call);
-  // Threads are allowed, processes are not. The flags of clone3 lie in memory that a filter cannot
-  // read; the C library goes back to clone.
-  filter.pretend_missing(SCMP_SYS(clone3));
-  filter.refuse(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
-  if (!fence.network) filter.refuse(SCMP_SYS(socket));
-  const auto self = static_cast<scmp_datum_t>(::getpid());
-  for (int call :
-       {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)})
-    filter.refuse(call, SCMP_A0(SCMP_CMP_NE, self));
-  filter.refuse(SCMP_SYS(tkill));
-  filter.refuse(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0));  // 0: its own
+  fence_attributes(filter);
+  fence_sockets(filter, fence.network);
+  fence_processes(filter);
   return filter.load();
 }
 

@@ -1,5 +1,9 @@
 // fence_paths.cpp: the half of fence.hpp that runs in the host: what a plugin may reach.
 #include <elf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -52,29 +56,90 @@ std::vector<fs::path> library_folders(const fs::path& file) {
   return folders;
 }
 
-// Where LibTorch lies, CUDA's libraries lie beside it in packages of their own.
-void add_cuda_beside(std::vector<fs::path>& folders) {
-  for (std::size_t i = 0, n = folders.size(); i < n; ++i)
-    if (folders[i].filename() == "lib" && folders[i].parent_path().filename() == "torch")
-      folders.push_back(folders[i].parent_path().parent_path() / "nvidia");
+bool lies_in(const fs::path& inner, const fs::path& outer) {
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
+// A library can name any folder, so it gets only those of a LibTorch. Where that lies, CUDA's
+// libraries lie beside it in packages of their own.
+std::vector<fs::path> libtorch_folders(const fs::path& library) {
+  std::vector<fs::path> found;
+  const char* home = std::getenv("HOME");
+  std::error_code failed;
+  for (const fs::path& named : library_folders(library)) {
+    const fs::path folder = fs::canonical(named, failed);
+    if (failed || !fs::exists(folder / "libc10.so", failed) ||
+        !fs::exists(folder / "libtorch.so", failed) || (home && lies_in(home, folder)))
+      continue;
+    found.push_back(folder);
+    const fs::path torch = folder.parent_path(), beside = torch.parent_path() / "nvidia";
+    if (folder.filename() == "lib" && torch.filename() == "torch" &&
+        fs::canonical(beside, failed) == beside && !failed)
+      found.push_back(beside);
+  }
+  return found;
+}
+
+int open_step(int at, const fs::path& name) {
+  const int next = ::openat(at, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  ::close(at);
+  return next;
+}
+
+int walk(const Writable& folder, bool make) {
+  int at = ::open(folder.base.c_str(), O_PATH | O_CLOEXEC);
+  for (const fs::path& name : folder.below) {
+    if (at < 0) break;
+    if (make) ::mkdirat(at, name.c_str(), 0777);
+    at = open_step(at, name);
+  }
+  return at;
 }
 
 // A relative path lies in the package's own cache folder, which is made.
-fs::path writable(const std::string& path, const std::string& package) {
-  if (fs::path(path).is_absolute()) return path;
+Writable writable(const std::string& path, const std::string& package) {
+  const auto refuse = [&](const std::string& why) {
+    throw Error(Exit::kPlugin, fmt::format("{}: writes = '{}': {}", package, path, why));
+  };
+  if (fs::path(path).is_absolute()) return {fs::path(path).lexically_normal(), {}};
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
   const fs::path base =
       cache && *cache ? fs::path(cache) : fs::path(home && *home ? home : "/tmp") / ".cache";
-  const fs::path folder = base / "winnow" / "plugins" / package;
-  const fs::path result = (folder / path).lexically_normal();
-  if (result.lexically_relative(folder).string().starts_with("..")) return folder;
+  Writable folder{base / "winnow" / "plugins" / package, {}};
+  for (const fs::path& name : fs::path(path).lexically_normal()) {
+    if (name == "..") refuse("leaves the plugin's own folder");
+    if (!name.empty() && name != ".") folder.below /= name;
+  }
   std::error_code failed;
-  fs::create_directories(result, failed);
-  return result;
+  fs::create_directories(folder.base, failed);
+  const int file = walk(folder, /*make=*/true);
+  struct stat found {};
+  const fs::path whole = folder.base / folder.below;
+  if (file < 0 && ::lstat(whole.c_str(), &found) == 0)
+    refuse(fmt::format("{} is a link, or no folder, or has a link on the way; remove it",
+                       whole.string()));
+  if (file >= 0) ::close(file);
+  return folder;
+}
+
+// With one folder in another the plugin could replace the inner one by a link to anywhere.
+std::vector<Writable> writables_of(const PackageManifest& package) {
+  std::vector<Writable> all;
+  for (const std::string& path : package.writes) all.push_back(writable(path, package.id));
+  const auto whole = [](const Writable& one) { return one.base / one.below; };
+  for (std::size_t i = 0; i < all.size(); ++i)
+    for (std::size_t j = 0; j < all.size(); ++j)
+      if (whole(all[i]) != whole(all[j]) && lies_in(whole(all[i]), whole(all[j])))
+        throw Error(Exit::kPlugin,
+                    fmt::format("{}: writes: '{}' lies in '{}'; the outer one is enough",
+                                package.id, package.writes[i], package.writes[j]));
+  return all;
 }
 
 }  // namespace
+
+int open_writable(const Writable& folder) { return walk(folder, /*make=*/false); }
 
 Fence fence_of(const FoundPlugin& found, const std::vector<fs::path>& options,
                std::uint64_t memory) {
@@ -82,7 +147,7 @@ Fence fence_of(const FoundPlugin& found, const std::vector<fs::path>& options,
   fence.memory = memory;
   fence.network = found.package->network;
   if (found.variant().python.empty()) {
-    fence.reads = library_folders(found.library());
+    fence.reads = libtorch_folders(found.library());
   } else {
     fence.program = python_for(*found.package);
     fence.reads = python_reads(fence.program);
@@ -95,19 +160,20 @@ Fence fence_of(const FoundPlugin& found, const std::vector<fs::path>& options,
       at = end + 1;
     }
   }
-  add_cuda_beside(fence.reads);
   fence.reads.push_back(plugin_host_program());
   fence.reads.push_back(found.package->directory);
   fence.reads.insert(fence.reads.end(), options.begin(), options.end());
-  for (const std::string& path : found.package->writes)
-    fence.writes.push_back(writable(path, found.package->id));
+  fence.writes = writables_of(*found.package);
   return fence;
 }
 
 void write_fence(Writer& writer, const Fence& fence) {
-  for (const auto* paths : {&fence.reads, &fence.writes}) {
-    writer.put<std::uint64_t>(paths->size());
-    for (const fs::path& path : *paths) writer.text(path.string());
+  writer.put<std::uint64_t>(fence.reads.size());
+  for (const fs::path& path : fence.reads) writer.text(path.string());
+  writer.put<std::uint64_t>(fence.writes.size());
+  for (const Writable& folder : fence.writes) {
+    writer.text(folder.base.string());
+    writer.text(folder.below.string());
   }
   writer.text(fence.program.string());
   writer.put<std::uint8_t>(fence.network);
@@ -116,8 +182,11 @@ void write_fence(Writer& writer, const Fence& fence) {
 
 Fence read_fence(Reader& reader) {
   Fence fence;
-  for (auto* paths : {&fence.reads, &fence.writes})
-    for (auto n = reader.get<std::uint64_t>(); n > 0; --n) paths->emplace_back(reader.text());
+  for (auto n = reader.get<std::uint64_t>(); n > 0; --n) fence.reads.emplace_back(reader.text());
+  for (auto n = reader.get<std::uint64_t>(); n > 0; --n) {
+    const fs::path base = reader.text(), below = reader.text();
+    fence.writes.push_back({base, below});
+  }
   fence.program = reader.text();
   fence.network = reader.get<std::uint8_t>();
   fence.memory = reader.get<std::uint64_t>();

@@ -6,8 +6,25 @@
 #include <optional>
 #include <utility>
 
+#include "host/text.hpp"
+
 namespace winnow {
 namespace {
+
+constexpr std::size_t kMostText = 64 << 10;
+
+// What a process says of a failure, of some length, and nothing in it that a terminal obeys.
+std::string readable(std::string_view text) {
+  text = text.substr(0, kMostText);
+  std::string lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    lines += printable(text.substr(at, end - at));
+    if (end < text.size()) lines += '\n';
+    at = end + 1;
+  }
+  return lines;
+}
 
 void write_str(Writer& writer, const wn_str& text) { writer.text({text.data, text.size}); }
 
@@ -69,10 +86,10 @@ Reply read_reply(std::string_view bytes) {
   Reader reader(bytes);
   Reply reply;
   reply.status = reader.get<wn_status>();
-  reply.text = reader.text();
+  reply.text = readable(reader.text());
   for (auto n = reader.get<std::uint64_t>(); n > 0; --n) {
     const auto item = reader.get<std::uint64_t>();
-    reply.items.emplace_back(item, reader.text());
+    reply.items.emplace_back(item, readable(reader.text()));
   }
   reply.body = reader.rest();
   return reply;

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,7 +25,7 @@ constexpr double kLoadTimeout = 60;  // seconds at least, for constructors, nego
 constexpr double kEndTimeout = 10;   // for destroy, which nobody waits for
 constexpr int kPoll = 20;            // milliseconds between looks at should_stop
 constexpr std::uint64_t kMostFromPlugin = 256 << 20;  // bytes of one message
-constexpr timeval kSendTimeout{30, 0};
+constexpr std::uint64_t kMostLog = 256 << 10;         // bytes of the log, of one process
 
 std::atomic<wn_status>& stop_word(Arena& exchange) {
   static_assert(sizeof(std::atomic<wn_status>) == sizeof(wn_status));
@@ -84,8 +83,7 @@ Reply PluginProcess::run(const wn_call* call) {
   try {
     return load(call);
   } catch (const Died& death) {
-    throw Error(Exit::kPlugin,
-                fmt::format("{}: {}: {}", found_.library().string(), id_, death.how));
+    throw Died{fmt::format("{} of {}", death.how, found_.library().string())};
   }
 }
 
@@ -94,7 +92,6 @@ void PluginProcess::start() {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     throw Error(Exit::kResources, fmt::format("{}: no socket for its process", id_));
   channel_ = std::make_unique<Channel>(ends[0], kMostFromPlugin);
-  ::setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   try {
     child_ = std::make_unique<Child>(id_, ends[1], inputs_->file(), exchange_->file());
   } catch (...) {
@@ -103,6 +100,7 @@ void PluginProcess::start() {
   }
   ::close(ends[1]);
   ++generation_;
+  logged_ = 0;
 }
 
 Reply PluginProcess::load(const wn_call* call) {
@@ -119,18 +117,28 @@ Reply PluginProcess::load(const wn_call* call) {
         "{}: process {} waits for a debugger: gdb -p {}, set breakpoints, then 'signal "
         "SIGCONT'; without one: kill -CONT {}",
         id_, child_->pid(), child_->pid(), child_->pid());
-  const Reply reply = this->call(Message::kLoad, writer.bytes(), call, {});
+  const Reply reply = this->call(Message::kLoad, writer.bytes(), call, {}, [&](Reader& reader) {
+    interfaces_.clear();
+    for (auto n = reader.get<std::uint64_t>(); n > 0; --n) interfaces_.emplace_back(reader.text());
+    const std::string lacking = printable(reader.text());
+    if (!lacking.empty() && generation_ == 1) spdlog::warn("{}: {}", id_, lacking);
+  });
+  if (reply.status == WN_OK) return {};
+  kill();
   if (reply.status == WN_E_CANCELLED || reply.status == WN_E_DEADLINE) return reply;
-  if (reply.status != WN_OK) {
-    child_.reset();
-    throw Error(Exit::kPlugin, reply.text);
-  }
-  Reader reader(reply.body);
-  interfaces_.clear();
-  for (auto n = reader.get<std::uint64_t>(); n > 0; --n) interfaces_.emplace_back(reader.text());
-  const std::string_view lacking = reader.text();
-  if (!lacking.empty() && generation_ == 1) spdlog::warn("{}: {}", id_, lacking);
-  return {};
+  throw Error(Exit::kPlugin, reply.text);
+}
+
+// Whatever the process says, the line is its plugin's, and there is an end to them.
+void PluginProcess::log(Reader& reader) {
+  const auto level = static_cast<spdlog::level::level_enum>(reader.get<std::int32_t>());
+  if (logged_ >= kMostLog) return;
+  std::string line = printable(reader.text().substr(0, kMostLog - logged_));
+  if (!line.starts_with(id_ + ": ")) line = id_ + ": " + line;
+  logged_ += line.size();
+  spdlog::log(std::clamp(level, spdlog::level::trace, spdlog::level::err), "{}", line);
+  if (logged_ >= kMostLog)
+    spdlog::warn("{} has logged {} bytes; the rest is not shown", id_, logged_);
 }
 
 // One call: the time it has, and what comes back before its reply.
@@ -147,33 +155,41 @@ class PluginProcess::Call {
 
   Reply run(std::string_view payload, const Answers& answers) {
     Channel& channel = *process_.channel_;
-    if (!channel.send(message_, payload)) lost();
-    for (;;) {
-      while (const auto packet = channel.next()) {
-        if (packet->message == Message::kReply) return finished(read_reply(packet->payload));
-        Reader reader(packet->payload);
-        if (packet->message == Message::kLog) {
-          const auto level = static_cast<spdlog::level::level_enum>(reader.get<std::int32_t>());
-          spdlog::log(std::clamp(level, spdlog::level::trace, spdlog::level::err), "{}",
-                      reader.text());
-        } else {
-          if (!answers) throw Malformed();
-          if (!channel.send(Message::kAnswer, answers(packet->message, reader))) lost();
-        }
+    send(message_, payload);
+    while (!stopped_) {
+      const auto packet = channel.next();
+      if (!packet) {
+        const short ready = wait(POLLIN);
+        if (!stopped_ && ready && !channel.fill(/*wait=*/false)) lost();
+        continue;
       }
-      wait();
-      if (stopped_) return {asked_, "was asked to stop and did not", {}, {}};
+      if (packet->message == Message::kReply) return finished(read_reply(packet->payload));
+      Reader reader(packet->payload);
+      if (packet->message == Message::kLog)
+        process_.log(reader);
+      else if (answers)
+        send(Message::kAnswer, answers(packet->message, reader));
+      else
+        throw Malformed();
+      watch();  // a process that never falls silent is stopped like any other
     }
+    return {asked_, "was asked to stop and did not", {}, {}};
   }
 
  private:
-  void wait() {
-    pollfd files[] = {{process_.channel_->socket(), POLLIN, 0},
+  void send(Message message, std::string_view payload) {
+    const auto go_on = [&] { return wait(POLLOUT), !stopped_; };
+    if (!process_.channel_->send(message, payload, go_on) && !stopped_) lost();
+  }
+
+  // What became ready of `events` on the socket.
+  short wait(short events) {
+    pollfd files[] = {{process_.channel_->socket(), events, 0},
                       {process_.child_->output(), POLLIN, 0}};
     ::poll(files, 2, kPoll);
     if (files[1].revents) process_.child_->drain();
-    if (files[0].revents && !process_.channel_->fill(/*wait=*/false)) lost();
-    if (!files[0].revents) watch();
+    watch();
+    return files[0].revents;
   }
 
   [[noreturn]] void lost() { process_.died(message_, process_.child_->end(0.5)); }
@@ -188,8 +204,10 @@ class PluginProcess::Call {
 
   // Passes a wish to stop on, then enforces it.
   void watch() {
-    check_memory();
     const double now = Seconds(Clock::now() - start_).count();
+    if (stopped_ || now < next_look_) return;
+    next_look_ = now + kPoll * 1e-3;
+    check_memory();
     if (asked_ == WN_OK) {
       if (call_) asked_ = call_->should_stop(call_);
       if (asked_ == WN_OK && limit_ > 0 && now > limit_) asked_ = WN_E_DEADLINE, late_ = true;
@@ -205,8 +223,9 @@ class PluginProcess::Call {
 
   Reply finished(Reply reply) {
     check_memory();
-    if (late_ && reply.status != WN_OK) throw Died{late_text()};
-    return reply;
+    if (!late_ || reply.status == WN_OK) return reply;
+    process_.kill();  // it may have done half of it, and must not do it again
+    throw Died{late_text()};
   }
   std::string late_text() const {
     return fmt::format("did not come back from {} within {:g} s", name_of(message_), limit_);
@@ -218,15 +237,18 @@ class PluginProcess::Call {
   std::atomic<wn_status>& stop_;
   double limit_;
   Clock::time_point start_ = Clock::now();
-  double asked_at_ = 0;
+  double next_look_ = kPoll * 1e-3, asked_at_ = 0;
   wn_status asked_ = WN_OK;
   bool late_ = false, stopped_ = false;
 };
 
 Reply PluginProcess::call(Message message, std::string_view payload, const wn_call* call,
-                          const Answers& answers) {
+                          const Answers& answers, const Take& take) {
   try {
-    return Call(*this, message, call).run(payload, answers);
+    Reply reply = Call(*this, message, call).run(payload, answers);
+    Reader reader(reply.body);
+    if (take && reply.status == WN_OK) take(reader);
+    return reply;
   } catch (const Died&) {
     throw;
   } catch (const Malformed&) {

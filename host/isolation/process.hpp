@@ -24,6 +24,8 @@ struct Died {
 
 // Answers what a plugin asks for during its call.
 using Answers = std::function<std::string(Message, Reader&)>;
+// Takes the results of a call that was WN_OK.
+using Take = std::function<void(Reader&)>;
 
 // Not thread-safe.
 class PluginProcess {
@@ -38,8 +40,8 @@ class PluginProcess {
   const std::shared_ptr<Arena>& inputs() const { return inputs_; }      // the plugin may read them
   const std::shared_ptr<Arena>& exchange() const { return exchange_; }  // and write here
 
-  // Starts it when it does not run. Throws Error(Exit::kPlugin) when the plugin does not load. Not
-  // WN_OK: `call`, which may be null, was asked to stop before.
+  // Starts it when it does not run. Throws Error(Exit::kPlugin) when the plugin does not load, Died
+  // when it dies of that. Not WN_OK: `call`, which may be null, was asked to stop before.
   Reply run(const wn_call* call);
   // Counts the starts: what was made in one run is gone in the next.
   std::uint64_t generation() const { return generation_; }
@@ -48,9 +50,10 @@ class PluginProcess {
   std::uint64_t next_instance() { return ++instances_; }
 
   // One call and all that it asks for. `call` may be null; its should_stop is passed on. Throws
-  // Died when the process ended, sent nonsense, or was not done in time.
-  Reply call(Message message, std::string_view payload, const wn_call* call,
-             const Answers& answers);
+  // Died when the process ended, sent nonsense, or was not done in time; when `take` throws
+  // Malformed, too.
+  Reply call(Message message, std::string_view payload, const wn_call* call, const Answers& answers,
+             const Take& take = {});
   void kill();
 
   // Before something is done again because of a death. Throws Error(Exit::kPlugin) when that
@@ -62,6 +65,7 @@ class PluginProcess {
   class Call;
   void start();
   Reply load(const wn_call* call);
+  void log(Reader& reader);
   [[noreturn]] void died(Message message, const std::string& how);
 
   FoundPlugin found_;
@@ -72,7 +76,7 @@ class PluginProcess {
   std::unique_ptr<Child> child_;
   std::unique_ptr<Channel> channel_;
   std::vector<std::string> interfaces_;
-  std::uint64_t generation_ = 0, instances_ = 0;
+  std::uint64_t generation_ = 0, instances_ = 0, logged_ = 0;
   std::uint32_t restarts_left_;
 };
 

@@ -41,29 +41,33 @@ Reply Proxy::create(const wn_call* call) {
 }
 
 Reply Proxy::once(Message message, std::string_view payload, const wn_call* call,
-                  const Answers& answers) {
+                  const Answers& answers, const Take& take) {
   if (!process_->runs() || generation_ != process_->generation()) {
-    const Reply reply = make(call);
-    if (reply.status != WN_OK && call && call->should_stop(call) != WN_OK) return reply;
-    if (reply.status != WN_OK)
+    Reply reply = make(call);
+    if (reply.status == WN_OK) reply = restore(call);
+    if (reply.status != WN_OK) {
+      generation_ = 0;  // half of it was made
+      reply.status = call ? call->should_stop(call) : WN_OK;
+      if (reply.status != WN_OK) return reply;
       throw Error(Exit::kPlugin, fmt::format("{}: cannot be made again in a fresh process: {}",
                                              process_->id(), reply.text));
-    restore(call);
+    }
   }
   Writer writer;
   writer.put(number_);
   writer.append(payload);
-  return process_->call(message, writer.bytes(), call, answers);
+  return process_->call(message, writer.bytes(), call, answers, take);
 }
 
-Reply Proxy::twice(Message message, std::string_view payload, const wn_call* call) {
+Reply Proxy::twice(Message message, std::string_view payload, const wn_call* call,
+                   const Take& take) {
   try {
-    return once(message, payload, call);
+    return once(message, payload, call, {}, take);
   } catch (const Died& death) {
     process_->spend_restart(death.how);
   }
   try {
-    return once(message, payload, call);
+    return once(message, payload, call, {}, take);
   } catch (const Died& death) {
     give_up(death);
   }

@@ -27,15 +27,17 @@ class Proxy {
   // One call. In a process that was started since the last one, the instance is made again first.
   // Throws Died.
   Reply once(Message message, std::string_view payload, const wn_call* call,
-             const Answers& answers = {});
+             const Answers& answers = {}, const Take& take = {});
   // The same, and a second time when the process dies. Throws Error(Exit::kPlugin) when it dies
   // again.
-  Reply twice(Message message, std::string_view payload, const wn_call* call);
+  Reply twice(Message message, std::string_view payload, const wn_call* call,
+              const Take& take = {});
   [[noreturn]] void give_up(const Died& death) const;
 
  protected:
-  // Brings a new instance to the state of the old one. May throw Died.
-  virtual void restore(const wn_call* /*call*/) {}
+  // Brings a new instance to the state of the old one: the first reply that is not what it was
+  // then, with a text, else WN_OK. May throw Died.
+  virtual Reply restore(const wn_call* /*call*/) { return {}; }
 
  private:
   Reply make(const wn_call* call);
@@ -43,7 +45,7 @@ class Proxy {
   std::shared_ptr<PluginProcess> process_;
   const wn_host* host_;
   std::string options_;
-  std::uint64_t generation_ = 0, number_ = 0;
+  std::uint64_t generation_ = 0, number_ = 0;  // 0: there is none in this process
 };
 
 std::unique_ptr<Proxy> make_sampler_proxy(std::shared_ptr<PluginProcess> process,

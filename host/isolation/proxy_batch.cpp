@@ -86,9 +86,9 @@ class Runner {
     for (std::size_t c = 0; c < batch_.columns.size(); ++c)
       pieces.push_back(send_column(writer, c, rows, in_place));
     batch_.write(writer, rows);
-    Reply reply = proxy_.once(batch_.message, writer.bytes(), batch_.call, batch_.answers);
+    const auto take = [&](Reader& reader) { take_results(reader, wanted); };
+    Reply reply = proxy_.once(batch_.message, writer.bytes(), batch_.call, batch_.answers, take);
     if (reply.status != WN_OK) return reply;
-    take_results(reply, wanted);
     for (std::size_t c = 0; c < batch_.columns.size(); ++c)
       if (batch_.columns[c].written && pieces[c]) scatter(c, *pieces[c], wanted);
     return reply;
@@ -135,17 +135,11 @@ class Runner {
   }
 
   // The plugin's process is not trusted to tell the truth about sizes.
-  void take_results(const Reply& reply, Rows wanted) {
-    try {
-      Reader reader(reply.body);
-      const auto status = reader.array<wn_status>();
-      if (status.size() != batch_.n) throw Malformed();
-      for (std::uint64_t row : wanted) status_[row] = status[row];
-      if (batch_.take) batch_.take(reader, wanted);
-    } catch (const Malformed&) {
-      proxy_.process().kill();
-      throw Died{fmt::format("sent a malformed message in {}", name_of(batch_.message))};
-    }
+  void take_results(Reader& reader, Rows wanted) {
+    const auto status = reader.array<wn_status>();
+    if (status.size() != batch_.n) throw Malformed();
+    for (std::uint64_t row : wanted) status_[row] = status[row];
+    if (batch_.take) batch_.take(reader, wanted);
   }
 
   wn_status take_apart(std::uint64_t begin, std::uint64_t end, const Died& death) {

@@ -80,12 +80,11 @@ class SamplerProxy final : public Proxy {
   wn_status info(std::uint32_t profile, wn_sampler_info* out) {
     Writer writer;
     writer.put(profile);
-    const Reply reply = twice(Message::kSamplerInfo, writer.bytes(), nullptr);
-    if (reply.status != WN_OK) return reply.status;
-    Reader reader(reply.body);
-    info_[profile] = OwnedSamplerInfo(reader);
-    *out = info_[profile].lent();
-    return WN_OK;
+    const auto take = [&](Reader& reader) {
+      info_[profile] = OwnedSamplerInfo(reader);
+      *out = info_[profile].lent();
+    };
+    return twice(Message::kSamplerInfo, writer.bytes(), nullptr, take).status;
   }
 
   wn_status leg(std::uint32_t profile, double from, double to, double stochasticity,
@@ -98,15 +97,14 @@ class SamplerProxy final : public Proxy {
     writer.put(stochasticity);
     writer.put(steps);
     writer.put(room);
-    const Reply reply = twice(Message::kLeg, writer.bytes(), nullptr);
-    if (reply.status != WN_OK) return reply.status;
-    Reader reader(reply.body);
-    *steps_out = reader.get<std::uint32_t>();
-    const auto all_times = reader.array<double>(), all_nfe = reader.array<double>();
-    if (all_times.size() > room + 1ull || all_nfe.size() > room) throw Malformed();
-    std::ranges::copy(all_times, times);
-    std::ranges::copy(all_nfe, nfe);
-    return WN_OK;
+    const auto take = [&](Reader& reader) {
+      *steps_out = reader.get<std::uint32_t>();
+      const auto all_times = reader.array<double>(), all_nfe = reader.array<double>();
+      if (all_times.size() > room + 1ull || all_nfe.size() > room) throw Malformed();
+      std::ranges::copy(all_times, times);
+      std::ranges::copy(all_nfe, nfe);
+    };
+    return twice(Message::kLeg, writer.bytes(), nullptr, take).status;
   }
 
   wn_status run(Message message, const wn_call* call, const wn_sampler_batch& batch,

@@ -19,11 +19,14 @@ struct Answered {
   double number;
 };
 
+constexpr std::size_t kMostQuestions = 10'000'000;  // of one ask
+
 // An ask with its questions, or a tell.
 struct Event {
   Message message;
   std::string payload;
-  std::vector<Answered> answers;
+  std::vector<Answered> answers{};
+  wn_status status = WN_OK;
 };
 
 std::uint64_t hash_of(Message message, std::string_view question) {
@@ -73,7 +76,7 @@ class SearchProxy final : public Proxy {
     Writer writer;
     write_problem(writer, *problem);
     const Reply reply = twice(Message::kBegin, writer.bytes(), call);
-    problem_ = writer.bytes();
+    if (reply.status == WN_OK) problem_ = writer.bytes();
     forward(reply, call);
     return reply.status;
   }
@@ -83,7 +86,7 @@ class SearchProxy final : public Proxy {
   wn_status ask(const wn_call* call, std::uint64_t max_n, const wn_proposals* proposals) {
     Writer writer;
     writer.put(max_n);
-    Event event{Message::kAsk, writer.bytes(), {}};
+    Event event{Message::kAsk, writer.bytes()};
     Reply reply;
     try {
       reply = replay(event, call, proposals);
@@ -91,7 +94,7 @@ class SearchProxy final : public Proxy {
       process().spend_restart(death.how);
       reply = again(event, call, proposals);
     }
-    events_.push_back(std::move(event));
+    keep(std::move(event), reply);
     forward(reply, call);
     return reply.status;
   }
@@ -100,7 +103,7 @@ class SearchProxy final : public Proxy {
     Writer writer;
     write_results(writer, results, n);
     const Reply reply = twice(Message::kTell, writer.bytes(), call);
-    events_.push_back({Message::kTell, writer.bytes(), {}});
+    keep({Message::kTell, writer.bytes()}, reply);
     forward(reply, call);
     return reply.status;
   }
@@ -108,17 +111,24 @@ class SearchProxy final : public Proxy {
   wn_status best(std::uint64_t max_n, std::uint64_t* ids, std::uint64_t* n_out) {
     Writer writer;
     writer.put(max_n);
-    const Reply reply = twice(Message::kBest, writer.bytes(), nullptr);
-    if (reply.status != WN_OK) return reply.status;
-    Reader reader(reply.body);
-    *n_out = reader.get<std::uint64_t>();
-    const auto found = reader.array<std::uint64_t>();
-    if (found.size() != std::min(*n_out, max_n)) throw Malformed();
-    std::copy(found.begin(), found.end(), ids);
-    return WN_OK;
+    return twice(Message::kBest, writer.bytes(), nullptr,
+                 [&](Reader& reader) {
+                   *n_out = reader.get<std::uint64_t>();
+                   const auto found = reader.array<std::uint64_t>();
+                   if (found.size() != std::min(*n_out, max_n)) throw Malformed();
+                   std::copy(found.begin(), found.end(), ids);
+                 })
+        .status;
   }
 
  private:
+  // What failed ends the search, or was stopped: nobody goes on behind it.
+  void keep(Event event, const Reply& reply) {
+    event.status = reply.status;
+    if (reply.status == WN_OK || reply.status == WN_WAIT || reply.status == WN_DONE)
+      events_.push_back(std::move(event));
+  }
+
   // One event in the process. Questions are answered as they were before; then, where there is a
   // sink, by that.
   Reply replay(Event& event, const wn_call* call, const wn_proposals* sink) {
@@ -126,6 +136,9 @@ class SearchProxy final : public Proxy {
     return once(event.message, event.payload, call, [&](Message message, Reader& reader) {
       const std::uint64_t question = hash_of(message, reader.rest());
       if (next == event.answers.size() && sink) {
+        if (next == kMostQuestions)
+          throw Error(Exit::kPlugin, fmt::format("{}: asks for more than {} things in one ask",
+                                                 process().id(), kMostQuestions));
         event.answers.push_back(put(*sink, message, reader));
         event.answers.back().question = question;
       }
@@ -149,10 +162,18 @@ class SearchProxy final : public Proxy {
     }
   }
 
-  void restore(const wn_call* call) override {
-    if (problem_.empty()) return;
-    once(Message::kBegin, problem_, call);
-    for (Event& event : events_) replay(event, call, nullptr);
+  Reply restore(const wn_call* call) override {
+    if (problem_.empty()) return {};
+    if (Reply reply = once(Message::kBegin, problem_, call); reply.status != WN_OK) return reply;
+    for (Event& event : events_)
+      if (Reply reply = replay(event, call, nullptr); reply.status != event.status)
+        return {WN_E_INTERNAL,
+                fmt::format("{} says {} where it said {} before: it is not deterministic{}{}",
+                            name_of(event.message), reply.status, event.status,
+                            reply.text.empty() ? "" : "; ", reply.text),
+                {},
+                {}};
+    return {};
   }
 
   std::string problem_;  // empty: not begun

@@ -55,22 +55,18 @@ class VerifierProxy final : public Proxy {
   using Proxy::Proxy;
 
   wn_status info(wn_verifier_info* out) {
-    const Reply reply = twice(Message::kVerifierInfo, "", nullptr);
-    if (reply.status != WN_OK) return reply.status;
-    info_ = Reader(reply.body).get<wn_verifier_info>();
-    *out = info_;
-    return WN_OK;
+    const auto take = [&](Reader& reader) { *out = info_ = reader.get<wn_verifier_info>(); };
+    return twice(Message::kVerifierInfo, "", nullptr, take).status;
   }
 
   wn_status features_info(wn_features_info* out) {
-    const Reply reply = twice(Message::kFeaturesInfo, "", nullptr);
-    if (reply.status != WN_OK) return reply.status;
-    Reader reader(reply.body);
-    features_ = reader.get<wn_features_info>();
-    network_ = reader.text();
-    features_.network = {network_.data(), network_.size()};
-    *out = features_;
-    return WN_OK;
+    const auto take = [&](Reader& reader) {
+      features_ = reader.get<wn_features_info>();
+      network_ = reader.text();
+      features_.network = {network_.data(), network_.size()};
+      *out = features_;
+    };
+    return twice(Message::kFeaturesInfo, "", nullptr, take).status;
   }
 
   wn_status score(const wn_call* call, const wn_verifier_batch* batch, float* scores,
@@ -144,12 +140,13 @@ class VerifierProxy final : public Proxy {
     }
   }
 
-  void restore(const wn_call* call) override {
+  Reply restore(const wn_call* call) override {
     for (Accepted& one : accepted_)
-      if (const Reply reply = tell_accepted(call, one); reply.status != WN_OK)
-        throw Error(Exit::kPlugin,
-                    fmt::format("{}: refuses in a fresh process what it had accepted: {}",
-                                process().id(), reply.text));
+      if (Reply reply = tell_accepted(call, one); reply.status != WN_OK) {
+        reply.text = "refuses what it had accepted: " + reply.text;
+        return reply;
+      }
+    return {};
   }
 
   wn_verifier_info info_{};

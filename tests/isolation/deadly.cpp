@@ -3,6 +3,8 @@
 // middle of an ask.
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -10,6 +12,10 @@
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,6 +27,7 @@
 #include <mutex>
 #include <thread>
 
+#include "attempts.hpp"
 #include "winnow/winnow.hpp"
 
 namespace {
@@ -95,8 +102,9 @@ class Deadly {
   static constexpr const char* kId = "test.deadly";
   static constexpr const char* kOptions = WINNOW_OPTIONS_TEST_DEADLY;
 
-  Deadly(const wn::Host&, const wn::Options& options)
-      : how_(options.str("how")),
+  Deadly(const wn::Host& host, const wn::Options& options)
+      : host_(host),
+        how_(options.str("how")),
         where_(options.str("where")),
         mark_(options.str("mark")),
         above_(static_cast<float>(options.f64("above"))) {
@@ -120,20 +128,27 @@ class Deadly {
       if (where_ != "score" || !(pixels[0] > above_)) continue;
       if (how_ == "status")
         batch.fail(i, WN_E_INTERNAL, "deadly");
+      else if (how_ == "chatter")
+        for (;; batch.call().check_stop()) host_.log(WN_LOG_INFO, "\x1b[31mno end\nerror: forged");
       else if (may_die(mark_))
         die(how_, const_cast<float*>(pixels.data()));
     }
   }
 
  private:
+  wn::Host host_;
   std::string how_, where_, mark_;
   float above_;
 };
 
-// score = accepted samples so far + first pixel; dies when that pixel is above 0.9.
+// score = accepted samples so far + first pixel; dies when that pixel is above 0.9. With a mark its
+// first accept comes back only when it is asked to, and has counted by then.
 class DeadlySet {
  public:
   static constexpr const char* kId = "test.deadly_set";
+  static constexpr const char* kOptions = WINNOW_OPTIONS_TEST_DEADLY_SET;
+
+  DeadlySet(const wn::Host&, const wn::Options& options) : mark_(options.str("mark")) {}
 
   void score(const wn::VerifierBatch& batch, std::span<float> scores) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -142,9 +157,14 @@ class DeadlySet {
     }
   }
   void reset() { sum_ = 0; }
-  void accept(const wn::VerifierBatch& batch) { sum_ += 10 * batch.sample(0)[0]; }
+  void accept(const wn::VerifierBatch& batch) {
+    sum_ += 10 * batch.sample(0)[0];
+    if (!mark_.empty() && may_die(mark_))
+      for (;;) batch.call().check_stop();
+  }
 
  private:
+  std::string mark_;
   double sum_ = 0;
 };
 
@@ -153,7 +173,6 @@ class Fenced {
  public:
   static constexpr const char* kId = "test.fenced";
   static constexpr const char* kOptions = WINNOW_OPTIONS_TEST_FENCED;
-  static constexpr std::size_t kAttempts = 13;
 
   Fenced(const wn::Host&, const wn::Options& options) : marks_(options.str("marks")) {}
 
@@ -170,22 +189,47 @@ class Fenced {
       const auto note = [&](std::size_t head, long result) {
         scores[first + head] = static_cast<float>(result < 0 ? errno : 0);
       };
-      note(0, ::open("/etc/passwd", O_RDONLY));
-      note(1, ::open("/tmp/winnow-fence-test", O_CREAT | O_WRONLY, 0600));
-      note(2, ::socket(AF_INET, SOCK_STREAM, 0));
-      note(3, ::execv(name, arguments));
+      note(kReadPasswords, ::open("/etc/passwd", O_RDONLY));
+      note(kWriteTemporary, ::open("/tmp/winnow-fence-test", O_CREAT | O_WRONLY, 0600));
+      note(kSocket, ::socket(AF_INET, SOCK_STREAM, 0));
+      note(kExecute, ::execv(name, arguments));
       const pid_t child = ::fork();
       if (child == 0) ::_exit(0);
-      note(4, child);
-      note(5, ::kill(::getppid(), 0));
-      note(6, ::ptrace(PTRACE_ATTACH, ::getppid(), nullptr, nullptr));
-      note(7, ::open("/proc/self/status", O_RDONLY));
-      note(8, ::open(mark.c_str(), O_CREAT | O_WRONLY, 0600));
-      note(9, std::getenv("WINNOW_TEST_SECRET") ? 0 : (errno = ENOENT, -1));
+      note(kFork, child);
+      note(kSignalHost, ::kill(::getppid(), 0));
+      note(kTraceHost, ::ptrace(PTRACE_ATTACH, ::getppid(), nullptr, nullptr));
+      note(kReadOwnStatus, ::open("/proc/self/status", O_RDONLY));
+      const int file = ::open(mark.c_str(), O_CREAT | O_WRONLY, 0600);
+      note(kWriteMark, file);
+      note(kReadVariable, std::getenv("WINNOW_TEST_SECRET") ? 0 : (errno = ENOENT, -1));
       rlimit limit{};
-      note(10, ::prlimit(::getppid(), RLIMIT_CORE, nullptr, &limit));
-      note(11, ::shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600));
-      note(12, ::prctl(PR_CAPBSET_DROP, 0, 0, 0, 0));  // which needs a capability
+      note(kLimitHost, ::prlimit(::getppid(), RLIMIT_CORE, nullptr, &limit));
+      note(kSystemMemory, ::shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600));
+      note(kCapability, ::prctl(PR_CAPBSET_DROP, 0, 0, 0, 0));  // which needs a capability
+
+      note(kChangeMode, ::chmod(mark.c_str(), 0777));
+      note(kChangeOpenMode, ::fchmod(file, 0777));
+      note(kChangeOwner, ::lchown(mark.c_str(), ::getuid(), ::getgid()));
+      note(kChangeTimes, ::utimensat(AT_FDCWD, mark.c_str(), nullptr, 0));
+      note(kSetAttribute, ::setxattr(mark.c_str(), "user.test", "1", 1, 0));
+
+      note(kUnixSocket, ::socket(AF_UNIX, SOCK_DGRAM, 0));
+      int pair[2];
+      note(kSocketPair, ::socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+      sockaddr_un nobody{AF_UNIX, "/tmp/winnow-fence-test"};
+      note(kDatagram, ::sendto(3, "x", 1, 0, reinterpret_cast<sockaddr*>(&nobody), sizeof nobody));
+      note(kKernelSocket, ::socket(AF_NETLINK, SOCK_RAW, NETLINK_KOBJECT_UEVENT));
+
+      // The kernel looks at the lower half of the first argument only.
+      note(kOutliveHost, ::syscall(SYS_prctl, (1ull << 32) | PR_SET_PDEATHSIG, 0, 0, 0, 0));
+      note(kReniceHost, ::setpriority(PRIO_PROCESS, static_cast<id_t>(::getppid()), 19));
+      const sched_param lowest{};
+      note(kScheduleHost, ::sched_setscheduler(::getppid(), SCHED_IDLE, &lowest));
+      cpu_set_t cores;
+      CPU_ZERO(&cores);
+      CPU_SET(0, &cores);
+      note(kPinHost, ::sched_setaffinity(::getppid(), sizeof cores, &cores));
+      note(kSignalByFile, ::fcntl(file, F_SETOWN, ::getppid()));
     }
   }
 

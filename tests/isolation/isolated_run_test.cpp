@@ -37,19 +37,33 @@ Overrides with(Overrides some, const Overrides& more) {
 struct Runs : ToyRun {
   Runs() : ToyRun(Medium::kMemory) {}
 
-  RunOutcome make(const std::string& out, const Overrides& overrides) {
+  RunOutcome make(const std::string& out, const Overrides& overrides,
+                  const std::atomic<wn_status>* stop = nullptr) {
     std::ofstream(folder / "run.toml") << text;
     const RunConfig config = load_config(folder / "run.toml", overrides, plugins());
     return execute_run({.config = config,
                         .registry = plugins(),
                         .directory = folder / out,
-                        .stop = nullptr,
+                        .stop = stop,
                         .on_progress = {},
                         .on_notice = {}});
   }
   std::vector<std::string> records(const std::string& out) const {
     return logical_records(folder / out);
   }
+};
+
+// Where test.stubborn leaves its mark.
+struct Mark {
+  Mark() { ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1); }
+  ~Mark() { ::unsetenv("XDG_CACHE_HOME"); }
+  std::filesystem::path path() const { return cache / "winnow/plugins/test.stubborn/marks/once"; }
+  Overrides stubborn(const std::string& how) const {
+    return {"search={plugin=\"test.stubborn\", how=\"" + how + "\", mark=\"" + path().string() +
+                "\", isolate=\"plugin\"}",
+            "tasks.repeat=1"};
+  }
+  TemporaryFolder cache;
 };
 
 // Failures say in one case how a process died, in the other what the plugin said.
@@ -154,21 +168,51 @@ TEST_CASE("a search that dies is led back to where it was", "[isolation]") {
 TEST_CASE("a run that is asked to stop does not wait for a plugin that hangs", "[isolation]") {
   Runs runs;
   std::atomic<wn_status> stop{WN_OK};
-  std::ofstream(runs.folder / "run.toml") << runs.text;
-  const RunConfig config = load_config(
-      runs.folder / "run.toml",
-      {"verifier=[{plugin=\"test.deadly\", above=-1, how=\"deadlock\", isolate=\"plugin\"}]"},
-      plugins());
   std::thread asks([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(1500));
     stop = WN_E_CANCELLED;
   });
-  const RunOutcome outcome = execute_run({.config = config,
-                                          .registry = plugins(),
-                                          .directory = runs.folder / "stopped",
-                                          .stop = &stop,
-                                          .on_progress = {},
-                                          .on_notice = {}});
+  const RunOutcome outcome = runs.make(
+      "stopped",
+      {"verifier=[{plugin=\"test.deadly\", above=-1, how=\"deadlock\", isolate=\"plugin\"}]"},
+      &stop);
   asks.join();
   CHECK(outcome.exit == Exit::kCheckpointed);
+}
+
+TEST_CASE("a run that is asked to stop while a search is led back stops", "[isolation]") {
+  for (const char* how : {"slow", "deaf"}) {
+    INFO(how);
+    Runs runs;
+    const Mark mark;
+    std::atomic<wn_status> stop{WN_OK};
+    std::thread asks([&] {
+      for (int i = 0; i < 2000 && !std::filesystem::exists(mark.path()); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      stop = WN_E_CANCELLED;
+    });
+    const RunOutcome outcome = runs.make("stopped", mark.stubborn(how), &stop);
+    asks.join();
+    CHECK(std::filesystem::exists(mark.path()));
+    CHECK(outcome.exit == Exit::kCheckpointed);
+  }
+}
+
+TEST_CASE("a tell that came back too late is not told twice", "[isolation]") {
+  Runs runs;
+  const Mark mark;
+  const RunOutcome plain = runs.make("plain", mark.stubborn("none"));
+  const RunOutcome late =
+      runs.make("late", with(mark.stubborn("late"), {"execution.call_timeout=0.5"}));
+  CHECK(std::filesystem::exists(mark.path()));
+  CHECK(plain.summary["ledger"] == late.summary["ledger"]);
+}
+
+TEST_CASE("a search that asks without end is stopped like any other", "[isolation]") {
+  Runs runs;
+  const Mark mark;
+  CHECK_THROWS_WITH(
+      runs.make("chatter", with(mark.stubborn("chatter"), {"execution.call_timeout=0.3"})),
+      Contains("did not come back from ask within 0.3 s, and again in a fresh process"));
 }

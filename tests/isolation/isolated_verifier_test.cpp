@@ -1,10 +1,12 @@
 // isolated_verifier_test.cpp: verifiers in processes of their own: the same numbers, deaths that
 // are survived and attributed, a fence.
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include <cerrno>
 
+#include "tests/isolation/attempts.hpp"
 #include "tests/support/judge.hpp"
 
 using namespace winnow;
@@ -27,6 +29,40 @@ std::string last_will(const std::string& how, Isolation isolation = isolated()) 
   judge.samples.item(3)[0] = 0.3f;  // it is as good as new
   CHECK(judge.score()[3].status == WN_OK);
   return failures[3].text;
+}
+
+// Where plugins keep their files, for a test of its own.
+struct Cache {
+  Cache() { ::setenv("XDG_CACHE_HOME", folder.path().c_str(), 1); }
+  ~Cache() { ::unsetenv("XDG_CACHE_HOME"); }
+  std::filesystem::path marks() const { return folder / "winnow/plugins/test.deadly/marks"; }
+  TemporaryFolder folder;
+};
+
+// The package with another [isolation] table.
+Registry deadly_with(const TemporaryFolder& folder, const std::string& isolation) {
+  std::filesystem::copy(std::filesystem::path(DEADLY) / "test.deadly", folder / "p");
+  std::string manifest = read_bytes(folder / "p/winnow-plugin.toml");
+  const std::string before = "[isolation]\nwrites = [\"marks\"]\n";
+  manifest.replace(manifest.find(before), before.size(), "[isolation]\n" + isolation);
+  write_bytes(folder / "p/winnow-plugin.toml", manifest);
+  return scan({folder.path()});
+}
+
+// The cores on which this process may run.
+int cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  ::sched_getaffinity(0, sizeof set, &set);
+  return CPU_COUNT(&set);
+}
+
+VerifierBatch one_item(const Judge& judge, const Tensor& sample) {
+  VerifierBatch one = judge.batch();
+  one.samples = &sample;
+  one.conditions.resize(1);
+  one.candidates.resize(1);
+  return one;
 }
 
 }  // namespace
@@ -101,10 +137,22 @@ TEST_CASE("a leak ends at the limit, a flood is cut off", "[isolation]") {
   CHECK(log.size() < 1'000'000);
 }
 
+TEST_CASE("a plugin that never falls silent is stopped like any other, and cut off",
+          "[isolation]") {
+  const std::string log = logged([] {
+    Judge judge("test.deadly", deadly("chatter"), isolated(0.1), 1);
+    judge.poison(0);
+    CHECK_THAT(judge.score()[0].text,
+               Contains("did not come back from score within 0.1 s, item 0 alone"));
+  });
+  CHECK_THAT(log, Contains("test.deadly: ?[31mno end?error: forged\n"));
+  CHECK(log.find("\nerror") == std::string::npos);
+  CHECK(log.size() < 3'000'000);
+}
+
 TEST_CASE("what dies once is done again, and no item fails", "[isolation]") {
-  const TemporaryFolder cache;
-  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
-  const auto mark = cache / "winnow/plugins/test.deadly/marks/once";
+  const Cache cache;
+  const auto mark = cache.marks() / "once";
   for (const char* where : {"score", "create", "info"}) {
     std::filesystem::remove(mark);
     const std::string log = logged([&] {
@@ -115,7 +163,6 @@ TEST_CASE("what dies once is done again, and no item fails", "[isolation]") {
     CHECK_THAT(log,
                Contains(std::string("killed by SIGSEGV in ") + where + "; 2 of 3 restarts left"));
   }
-  ::unsetenv("XDG_CACHE_HOME");
 }
 
 TEST_CASE("a plugin that dies in create or info is an error that says so", "[isolation]") {
@@ -142,14 +189,11 @@ TEST_CASE("when all restarts are used up, the plugin is given up", "[isolation]"
 }
 
 TEST_CASE("what a set verifier had accepted survives its process", "[isolation]") {
-  Judge judge("test.deadly_set", {}, isolated());
+  Judge judge("test.deadly_set", {text("mark", "")}, isolated());
   judge.verifier.reset();
-  VerifierBatch one = judge.batch();
   Tensor sample(1, std::array<std::int64_t, 3>{1, 2, 2});
   sample.fill(0.5f);
-  one.samples = &sample;
-  one.conditions.resize(1);
-  one.candidates.resize(1);
+  const VerifierBatch one = one_item(judge, sample);
   judge.verifier.accept(one);
   judge.poison(0);
   const ItemFailures failures = judge.score();
@@ -162,11 +206,23 @@ TEST_CASE("what a set verifier had accepted survives its process", "[isolation]"
   CHECK(judge.scores[0] == 10.0f);
 }
 
+TEST_CASE("an accept that came back too late counts once", "[isolation]") {
+  const Cache cache;
+  Judge judge("test.deadly_set", {text("mark", (cache.marks() / "once").string())}, isolated(0.5));
+  judge.verifier.reset();
+  Tensor sample(1, std::array<std::int64_t, 3>{1, 2, 2});
+  sample.fill(0.5f);
+  const std::string log = logged([&] { judge.verifier.accept(one_item(judge, sample)); });
+  CHECK_THAT(log, Contains("did not come back from accept within 0.5 s; 2 of 3 restarts left"));
+  judge.score();
+  CHECK(judge.scores[0] == 5.0f);
+}
+
 TEST_CASE("a plugin's process can reach nothing but what it was given", "[isolation]") {
-  const TemporaryFolder cache;
-  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  const Cache cache;
   ::setenv("WINNOW_TEST_SECRET", "1", 1);
-  const auto marks = cache / "winnow/plugins/test.deadly/marks";
+  const auto marks = cache.marks();
+  const int cores_before = cores();
   std::string log;
   std::vector<float> errors;
   log = logged([&] {
@@ -174,32 +230,57 @@ TEST_CASE("a plugin's process can reach nothing but what it was given", "[isolat
     CHECK(judge.score()[0].text == "");
     errors = judge.scores;
   });
-  ::unsetenv("XDG_CACHE_HOME");
   ::unsetenv("WINNOW_TEST_SECRET");
-  CHECK(errors[7] == 0);       // its own status
-  CHECK(errors[8] == 0);       // the folder its manifest names
-  CHECK(errors[9] == ENOENT);  // no variable of the user's
-  CHECK(errors[12] == EPERM);  // no capability, whoever runs this
+  CHECK(errors[kReadOwnStatus] == 0);
+  CHECK(errors[kWriteMark] == 0);  // in the folder that its manifest names
+  CHECK(errors[kReadVariable] == ENOENT);
+  CHECK(errors[kCapability] == EPERM);  // whoever runs this
   CHECK(std::filesystem::exists(marks / "mark"));
   if (log.find("Landlock") == std::string::npos) {
-    CHECK(errors[0] == EACCES);  // /etc/passwd
-    CHECK(errors[1] == EACCES);  // a file in /tmp
+    CHECK(errors[kReadPasswords] == EACCES);  // though its library asks for all of /
+    CHECK(errors[kWriteTemporary] == EACCES);
   }
-  if (log.find("seccomp") == std::string::npos)
-    for (int head : {2, 3, 4, 5, 6, 10, 11}) CHECK(errors[head] == EPERM);
+  if (log.find("seccomp") != std::string::npos) return;
+  for (int head = 0; head < kAttempts; ++head) {
+    INFO("attempt " << head);
+    if (head != kReadPasswords && head != kWriteTemporary && head != kReadOwnStatus &&
+        head != kWriteMark && head != kReadVariable && head != kPinHost)
+      CHECK(errors[head] == EPERM);
+  }
+  CHECK(errors[kPinHost] == 0);  // it thinks so
+  CHECK(cores() == cores_before);
 }
 
 TEST_CASE("a manifest that says so gets the network, and nothing else", "[isolation]") {
   const TemporaryFolder folder;
-  std::filesystem::copy(std::filesystem::path(DEADLY) / "test.deadly", folder / "p");
-  std::string manifest = read_bytes(folder / "p/winnow-plugin.toml");
-  manifest.replace(manifest.find("[isolation]\n"), 12, "[isolation]\nnetwork = true\n");
-  write_bytes(folder / "p/winnow-plugin.toml", manifest);
-  Judge judge(scan({folder.path()}), "test.fenced", {text("marks", "")}, isolated(), 1);
+  Judge judge(deadly_with(folder, "network = true\n"), "test.fenced", {text("marks", "")},
+              isolated(), 1);
   CHECK(judge.score()[0].text == "");
-  CHECK(judge.scores[2] == 0);
-  CHECK(judge.scores[0] != 0);
-  CHECK(judge.scores[3] != 0);
+  CHECK(judge.scores[kSocket] == 0);
+  for (int head : {kReadPasswords, kExecute, kUnixSocket, kSocketPair, kKernelSocket})
+    CHECK(judge.scores[head] != 0);
+}
+
+TEST_CASE("folders in which a plugin may write lead nowhere else", "[isolation]") {
+  const auto sentence = [](const std::string& writes) -> std::string {
+    const TemporaryFolder folder;
+    try {
+      Judge(deadly_with(folder, "writes = " + writes + "\n"), "test.fenced", {text("marks", "")},
+            isolated(), 1);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "runs";
+  };
+  const Cache cache;
+  CHECK_THAT(sentence("['marks', 'marks/deeper']"),
+             Contains("'marks/deeper' lies in 'marks'; the outer one is enough"));
+  CHECK_THAT(sentence("['../elsewhere']"), Contains("leaves the plugin's own folder"));
+  CHECK(sentence("['marks/deeper', 'others']") == "runs");
+  const TemporaryFolder home;
+  std::filesystem::remove(cache.marks() / "deeper");
+  std::filesystem::create_directory_symlink(home.path(), cache.marks() / "deeper");
+  CHECK_THAT(sentence("['marks/deeper']"), Contains("marks/deeper is a link"));
 }
 
 TEST_CASE("packages of this build are trusted, others are isolated, whatever they say",

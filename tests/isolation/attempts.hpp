@@ -1,0 +1,33 @@
+// attempts.hpp: what test.fenced tries, by the number of its head.
+#pragma once
+
+enum Attempt {
+  kReadPasswords,
+  kWriteTemporary,
+  kSocket,
+  kExecute,
+  kFork,
+  kSignalHost,
+  kTraceHost,
+  kReadOwnStatus,
+  kWriteMark,
+  kReadVariable,
+  kLimitHost,
+  kSystemMemory,
+  kCapability,
+  kChangeMode,
+  kChangeOpenMode,
+  kChangeOwner,
+  kChangeTimes,
+  kSetAttribute,
+  kUnixSocket,
+  kSocketPair,
+  kDatagram,
+  kKernelSocket,
+  kOutliveHost,
+  kReniceHost,
+  kScheduleHost,
+  kPinHost,
+  kSignalByFile,
+  kAttempts
+};
