@@ -73,7 +73,14 @@ std::shared_ptr<PluginCode> Bench::code() {
   return isolated_code(*subject_.found, kIsolation, processes_);
 }
 
-void Bench::start_process() { processes_.process(*subject_.found, {}, kIsolation)->run(nullptr); }
+void Bench::start_process() {
+  const auto process = processes_.process(*subject_.found, {}, kIsolation);
+  try {
+    process->run(nullptr);
+  } catch (const Died& death) {
+    process->spend_restart(death.how);  // there is none, which it says
+  }
+}
 
 double Bench::uniform() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
 
