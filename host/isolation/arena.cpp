@@ -114,13 +114,19 @@ void* Arena::at(std::uint64_t offset, std::uint64_t bytes) const {
   return is_inside(bytes_, offset, bytes) ? base_ + offset : nullptr;
 }
 
-bool Arena::overrun() {
+std::uint64_t Arena::taken() const {
   struct stat found {};
-  if (::fstat(file_, &found) != 0) return false;
-  if (static_cast<std::uint64_t>(found.st_blocks) * 512 <= most_used_ + kTolerance) return false;
+  return ::fstat(file_, &found) == 0 ? static_cast<std::uint64_t>(found.st_blocks) * 512 : 0;
+}
+
+bool Arena::overrun() {
   const std::uint64_t from = most_used_ + kTolerance;
-  ::fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
-              static_cast<off_t>(bytes_ - from));
+  if (taken() <= from + lost_) return false;
+  // The seal against new writers forbids this, too. It is worth more: whoever has the file could
+  // open it for writing.
+  if (::fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
+                  static_cast<off_t>(bytes_ - from)) != 0)
+    lost_ = taken() - most_used_;
   return true;
 }
 

@@ -28,13 +28,15 @@ class Arena final : public TensorMemory {
   std::optional<std::uint64_t> offset_of(const void* data, std::uint64_t bytes) const;
   // Null unless `bytes` from `offset` on lie here.
   void* at(std::uint64_t offset, std::uint64_t bytes) const;
-  // Whether memory was taken far behind all that was ever allocated: by the plugin, which no limit
-  // of its process keeps from it. Then gives that back.
+  // Whether far more memory was taken than was ever allocated: by the plugin, which no limit of its
+  // process keeps from it. Then gives that back, where others may write; what others may only read
+  // stays taken, and counts no more.
   bool overrun();
+  std::uint64_t taken() const;  // bytes of memory
 
  private:
   int file_;
-  std::uint64_t bytes_, most_used_ = 0;
+  std::uint64_t bytes_, most_used_ = 0, lost_ = 0;
   std::byte* base_;
   std::map<std::uint64_t, std::uint64_t> free_;  // offset -> bytes, coalesced
   std::map<std::uint64_t, std::uint64_t> used_;

@@ -15,6 +15,8 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -119,6 +121,15 @@ Child::~Child() {
     reap(/*wait=*/true);
   }
   if (output_ >= 0) ::close(output_);
+}
+
+std::uint64_t Child::shared_memory() const {
+  std::ifstream in(fmt::format("/proc/{}/status", pid_));
+  constexpr std::string_view kName = "RssShmem:";
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(kName))
+      return std::strtoull(line.c_str() + kName.size(), nullptr, 10) << 10;
+  return 0;
 }
 
 void Child::kill() {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -24,6 +25,7 @@ class Child {
   Child(const Child&) = delete;
 
   pid_t pid() const { return pid_; }
+  std::uint64_t shared_memory() const;    // bytes that it uses now of memory that others may see
   int output() const { return output_; }  // what it writes to stdout and stderr; -1: closed
   // Puts what it has written into the log, at most 64 KiB in all.
   void drain();

@@ -256,9 +256,16 @@ OwnedRecipe::OwnedRecipe(Reader& reader) {
   table.tensor = tensor ? &tensor->table : nullptr;
 }
 
+// Equal problems are equal bytes, and no address of the host's leaves it.
 void write_problem(Writer& writer, const wn_problem& problem) {
-  writer.put(problem);
+  wn_problem plain = problem;
+  plain.condition = nullptr;
+  for (int p : {0, 1}) plain.times[p] = plain.nfe[p] = plain.noise_scale[p] = nullptr;
+  writer.put(plain);
   for (int p : {0, 1}) {
+    for (bool there : {problem.times[p] != nullptr, problem.nfe[p] != nullptr,
+                       problem.noise_scale[p] != nullptr})
+      writer.put<std::uint8_t>(there);
     const std::uint64_t n = problem.n_steps[p];
     writer.array(problem.times[p], problem.times[p] ? n + 1 : 0);
     writer.array(problem.nfe[p], problem.nfe[p] ? n : 0);
@@ -275,9 +282,11 @@ OwnedProblem::OwnedProblem(Reader& reader) {
     return there ? values.data() : nullptr;
   };
   for (int p : {0, 1}) {
-    table.times[p] = lent(times[p], table.times[p]);
-    table.nfe[p] = lent(nfe[p], table.nfe[p]);
-    table.noise_scale[p] = lent(noise_scale[p], table.noise_scale[p]);
+    const bool has_times = reader.get<std::uint8_t>(), has_nfe = reader.get<std::uint8_t>(),
+               has_noise_scale = reader.get<std::uint8_t>();
+    table.times[p] = lent(times[p], has_times);
+    table.nfe[p] = lent(nfe[p], has_nfe);
+    table.noise_scale[p] = lent(noise_scale[p], has_noise_scale);
   }
   table.condition = nullptr;
   if (!reader.get<std::uint8_t>()) return;
@@ -288,7 +297,10 @@ OwnedProblem::OwnedProblem(Reader& reader) {
 void write_results(Writer& writer, const wn_result* const* results, std::uint64_t n) {
   writer.put(n);
   for (std::uint64_t i = 0; i < n; ++i) {
-    writer.put(*results[i]);
+    wn_result plain = *results[i];
+    plain.scores = nullptr;
+    writer.put(plain);
+    writer.put<std::uint8_t>(results[i]->scores != nullptr);
     writer.array(results[i]->scores, results[i]->scores ? results[i]->n_scores : 0);
   }
 }
@@ -296,8 +308,9 @@ void write_results(Writer& writer, const wn_result* const* results, std::uint64_
 OwnedResults::OwnedResults(Reader& reader) {
   for (auto n = reader.get<std::uint64_t>(); n > 0; --n) {
     wn_result& result = results.emplace_back(reader.get<wn_result>());
+    const bool there = reader.get<std::uint8_t>();
     const auto& values = scores.emplace_back(reader.array<double>());
-    result.scores = result.scores ? values.data() : nullptr;
+    result.scores = there ? values.data() : nullptr;
     pointers.push_back(&result);
   }
 }

@@ -194,12 +194,26 @@ class PluginProcess::Call {
 
   [[noreturn]] void lost() { process_.died(message_, process_.child_->end(0.5)); }
 
-  void check_memory() {
-    if (!process_.exchange_->overrun()) return;
+  bool overrun() const {
+    const bool inputs = process_.inputs_->overrun(), exchange = process_.exchange_->overrun();
+    return inputs || exchange;
+  }
+
+  void check_arenas() {
+    if (!overrun()) return;
     process_.kill();
-    process_.exchange_->overrun();  // what it took until then
+    overrun();  // what it took until then
+    throw Died{fmt::format("wrote or read far behind the tensors that it was lent in {}",
+                           name_of(message_))};
+  }
+
+  // The kernel limits private memory only.
+  void check_shared_memory() {
+    const std::uint64_t lent = process_.inputs_->taken() + process_.exchange_->taken();
+    if (process_.child_->shared_memory() <= process_.fence_.memory + lent) return;
+    process_.kill();
     throw Died{
-        fmt::format("wrote far behind the tensors that it was lent in {}", name_of(message_))};
+        fmt::format("shared more memory than [execution] plugin_memory in {}", name_of(message_))};
   }
 
   // Passes a wish to stop on, then enforces it.
@@ -207,7 +221,8 @@ class PluginProcess::Call {
     const double now = Seconds(Clock::now() - start_).count();
     if (stopped_ || now < next_look_) return;
     next_look_ = now + kPoll * 1e-3;
-    check_memory();
+    check_arenas();
+    check_shared_memory();
     if (asked_ == WN_OK) {
       if (call_) asked_ = call_->should_stop(call_);
       if (asked_ == WN_OK && limit_ > 0 && now > limit_) asked_ = WN_E_DEADLINE, late_ = true;
@@ -222,7 +237,7 @@ class PluginProcess::Call {
   }
 
   Reply finished(Reply reply) {
-    check_memory();
+    check_arenas();
     if (!late_ || reply.status == WN_OK) return reply;
     process_.kill();  // it may have done half of it, and must not do it again
     throw Died{late_text()};

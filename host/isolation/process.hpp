@@ -37,6 +37,7 @@ class PluginProcess {
   PluginProcess(const PluginProcess&) = delete;
 
   const std::string& id() const { return id_; }
+  std::uint64_t memory() const { return fence_.memory; }  // bytes that it may allocate
   const std::shared_ptr<Arena>& inputs() const { return inputs_; }      // the plugin may read them
   const std::shared_ptr<Arena>& exchange() const { return exchange_; }  // and write here
 

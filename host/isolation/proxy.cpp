@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "host/error.hpp"
+#include "host/host_services.hpp"
 
 namespace winnow {
 
@@ -71,6 +72,11 @@ Reply Proxy::twice(Message message, std::string_view payload, const wn_call* cal
   } catch (const Died& death) {
     give_up(death);
   }
+}
+
+Reply Proxy::twice(Message message, std::string_view payload, const Take& take) {
+  const CallContext context(static_cast<const PluginHost*>(host_->ctx)->services);
+  return twice(message, payload, context.table(), take);
 }
 
 void Proxy::give_up(const Died& death) const {

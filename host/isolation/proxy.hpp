@@ -32,6 +32,8 @@ class Proxy {
   // again.
   Reply twice(Message message, std::string_view payload, const wn_call* call,
               const Take& take = {});
+  // For functions that have no wn_call: they are stopped with the run.
+  Reply twice(Message message, std::string_view payload, const Take& take = {});
   [[noreturn]] void give_up(const Died& death) const;
 
  protected:

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <optional>
@@ -34,14 +35,24 @@ class Runner {
     std::iota(all_.begin(), all_.end(), std::uint64_t{0});
   }
 
-  // What is written in place is kept, so that the batch can be done again.
+  // What the plugin could write in place, whether it should or not, is kept, so that the batch can
+  // be done again.
   void remember() {
     for (const BatchCall::Column& column : batch_.columns) {
       kept_.emplace_back();
-      if (!column.tensor || !column.written || !column.read) continue;
+      if (!column.tensor || !column.read) continue;
+      if (!column.written &&
+          !proxy_.process().exchange()->offset_of(data_of(*column.tensor), size_of(*column.tensor)))
+        continue;
       const auto* data = static_cast<const char*>(data_of(*column.tensor));
       kept_.back().assign(data, data + size_of(*column.tensor));
     }
+  }
+
+  void put_back() const {
+    for (std::size_t c = 0; c < kept_.size(); ++c)
+      if (!kept_[c].empty())
+        std::ranges::copy(kept_[c], static_cast<char*>(data_of(*batch_.columns[c].tensor)));
   }
 
   wn_status run() {
@@ -49,6 +60,7 @@ class Runner {
     try {
       return attempt(0, batch_.n, /*in_place=*/true);
     } catch (const Died& death) {
+      put_back();
       proxy_.process().spend_restart(death.how);
     }
     try {

@@ -1,6 +1,9 @@
 // proxy_sampler.cpp: the sampler's tables over another process.
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "host/error.hpp"
 #include "host/host_services.hpp"
 #include "host/isolation/proxy_batch.hpp"
 
@@ -29,8 +32,9 @@ void write_columns(Writer& writer, const wn_sampler_batch& batch, Rows rows) {
 // into a piece of the arena, until it asks again or returns.
 class NoiseAnswers {
  public:
-  NoiseAnswers(Arena& exchange, const wn_host* host, const wn_call* call)
-      : exchange_(exchange), host_(host), call_(*call) {}
+  // `latents`: bytes of those of the batch.
+  NoiseAnswers(Arena& exchange, const wn_host* host, const wn_call* call, std::uint64_t latents)
+      : exchange_(exchange), host_(host), call_(*call), most_(kMostNoise * latents) {}
   ~NoiseAnswers() { drop(); }
   NoiseAnswers(const NoiseAnswers&) = delete;
 
@@ -41,7 +45,7 @@ class NoiseAnswers {
     const auto elements = reader.get<std::uint64_t>();
     const auto there = reader.get<std::uint64_t>();
     const std::uint64_t n = handles.size();
-    if (positions.size() != n || n == 0 || elements > (1ull << 34) / n) throw Malformed();
+    if (positions.size() != n || n == 0 || elements > most_ / sizeof(float) / n) throw Malformed();
     const std::uint64_t bytes = n * elements * sizeof(float);
     drop();
     if (there == kElsewhere) piece_ = exchange_.allocate(bytes);
@@ -66,11 +70,21 @@ class NoiseAnswers {
     piece_ = nullptr;
   }
 
+  static constexpr std::uint64_t kMostNoise = 16;  // times the latents, in one question
+
   Arena& exchange_;
   const wn_host* host_;
   wn_call call_;
+  std::uint64_t most_;
   void* piece_ = nullptr;
 };
+
+double elements_of(const std::int64_t* shape, std::uint32_t dimensions) {
+  double count = 1;
+  for (std::uint32_t d = 0; d < std::min(dimensions, 6u); ++d)
+    count *= static_cast<double>(shape[d]);
+  return count;
+}
 
 class SamplerProxy final : public Proxy {
  public:
@@ -82,9 +96,10 @@ class SamplerProxy final : public Proxy {
     writer.put(profile);
     const auto take = [&](Reader& reader) {
       info_[profile] = OwnedSamplerInfo(reader);
+      check_size(info_[profile].table);
       *out = info_[profile].lent();
     };
-    return twice(Message::kSamplerInfo, writer.bytes(), nullptr, take).status;
+    return twice(Message::kSamplerInfo, writer.bytes(), take).status;
   }
 
   wn_status leg(std::uint32_t profile, double from, double to, double stochasticity,
@@ -104,12 +119,12 @@ class SamplerProxy final : public Proxy {
       std::ranges::copy(all_times, times);
       std::ranges::copy(all_nfe, nfe);
     };
-    return twice(Message::kLeg, writer.bytes(), nullptr, take).status;
+    return twice(Message::kLeg, writer.bytes(), take).status;
   }
 
   wn_status run(Message message, const wn_call* call, const wn_sampler_batch& batch,
                 bool latents_written, const Columns& more, wn_status* status) {
-    NoiseAnswers noise(*process().exchange(), host(), call);
+    NoiseAnswers noise(*process().exchange(), host(), call, size_of(*batch.latents));
     BatchCall wanted{.message = message, .call = call, .n = batch.n};
     wanted.columns = {{batch.latents, latents_written, message != Message::kInit},
                       {batch.carry, latents_written}};
@@ -125,6 +140,18 @@ class SamplerProxy final : public Proxy {
   }
 
  private:
+  // The host makes these tensors, and the limit of the process does not hold for it.
+  void check_size(const wn_sampler_info& info) const {
+    const double bytes = sizeof(float) * (elements_of(info.latent_shape, info.latent_ndim) +
+                                          elements_of(info.sample_shape, info.sample_ndim) +
+                                          static_cast<double>(info.carry_elems));
+    if (bytes > static_cast<double>(process().memory()))
+      throw Error(Exit::kPlugin,
+                  fmt::format("{}: info: {:g} bytes for one item, more than the {} of [execution] "
+                              "plugin_memory",
+                              process().id(), bytes, process().memory()));
+  }
+
   OwnedSamplerInfo info_[2];
 };
 

@@ -111,7 +111,7 @@ class SearchProxy final : public Proxy {
   wn_status best(std::uint64_t max_n, std::uint64_t* ids, std::uint64_t* n_out) {
     Writer writer;
     writer.put(max_n);
-    return twice(Message::kBest, writer.bytes(), nullptr,
+    return twice(Message::kBest, writer.bytes(),
                  [&](Reader& reader) {
                    *n_out = reader.get<std::uint64_t>();
                    const auto found = reader.array<std::uint64_t>();

@@ -56,7 +56,7 @@ class VerifierProxy final : public Proxy {
 
   wn_status info(wn_verifier_info* out) {
     const auto take = [&](Reader& reader) { *out = info_ = reader.get<wn_verifier_info>(); };
-    return twice(Message::kVerifierInfo, "", nullptr, take).status;
+    return twice(Message::kVerifierInfo, "", take).status;
   }
 
   wn_status features_info(wn_features_info* out) {
@@ -66,7 +66,7 @@ class VerifierProxy final : public Proxy {
       features_.network = {network_.data(), network_.size()};
       *out = features_;
     };
-    return twice(Message::kFeaturesInfo, "", nullptr, take).status;
+    return twice(Message::kFeaturesInfo, "", take).status;
   }
 
   wn_status score(const wn_call* call, const wn_verifier_batch* batch, float* scores,
@@ -90,7 +90,7 @@ class VerifierProxy final : public Proxy {
 
   wn_status reset() {
     accepted_.clear();
-    return twice(Message::kReset, "", nullptr).status;
+    return twice(Message::kReset, "").status;
   }
 
   // What was accepted is the instance's state; a fresh process is told all of it again.

@@ -136,7 +136,7 @@ TEST_CASE("verifiers with one flaw: the host survives, names them, and keeps the
                {"keeps a pointer", kHarmless, kDeadly},
                {"past the end", kHarmless, kDeadly},
                {"before the start", kHarmless, kDeadly},
-               {"far past the end", "wrote far behind the tensors that it was lent", kDeadly},
+               {"far past the end", "far behind the tensors that it was lent", kDeadly},
                {"fast mode", kHarmless, kDeadly},
                {"other folder", kHarmless, kDeadly},
                {"writes inputs", "killed by SIGSEGV in score, item 1 alone", kDeadly},

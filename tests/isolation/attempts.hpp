@@ -1,5 +1,8 @@
-// attempts.hpp: what test.fenced tries, by the number of its head.
+// attempts.hpp: what test.fenced tries, by the number of its head; what else tests and plugins
+// share.
 #pragma once
+
+constexpr int kReplyNumber = 22;  // of the host's Message::kReply
 
 enum Attempt {
   kReadPasswords,

@@ -24,6 +24,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <mutex>
 #include <thread>
 
@@ -31,6 +32,14 @@
 #include "winnow/winnow.hpp"
 
 namespace {
+
+// Where the host's variables that a plugin may see name a file that can be made, loading ends it.
+[[gnu::constructor]] void die_while_loaded() {
+  const char* mark = std::getenv("OMP_WINNOW_TEST_MARK");
+  if (!mark) return;
+  const int file = ::open(mark, O_CREAT | O_EXCL | O_WRONLY, 0600);
+  if (file >= 0) std::abort();
+}
 
 // Deeper than any stack.
 [[gnu::noinline]] std::uint64_t deeper(std::uint64_t depth) {
@@ -47,6 +56,35 @@ void leak() {
     if (data == MAP_FAILED) std::abort();
     std::memset(data, 1, bytes);
   }
+}
+
+void share() {
+  const std::size_t bytes = 256 << 20;
+  void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (data != MAP_FAILED) std::memset(data, 1, bytes);
+  ::pause();
+}
+
+// Memory is taken where the holes of a shared file are read, too.
+void read_holes() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("winnow-arena") == std::string::npos || line.find(" r--s") == std::string::npos)
+      continue;
+    const auto* arena = reinterpret_cast<const volatile char*>(std::stoull(line, nullptr, 16));
+    // Elsewhere in each process: what was taken stays taken.
+    const auto from = (1ull << 34) + (static_cast<std::size_t>(::getpid()) % 1024 << 25);
+    for (std::size_t i = 0; i < 32 << 20; i += 4096) static_cast<void>(arena[from + i]);
+  }
+  ::pause();
+}
+
+// A reply that ends where its results should begin.
+void reply_short() {
+  const std::uint64_t header[] = {kReplyNumber, 20};
+  const char body[20] = {};
+  if (::send(3, header, sizeof header, 0) < 0 || ::send(3, body, sizeof body, 0) < 0) ::_exit(1);
+  ::pause();
 }
 
 void flood() {
@@ -81,6 +119,9 @@ void die(const std::string& how, float* input) {
   if (how == "stack") deeper(0);
   if (how == "leak") leak();
   if (how == "flood") flood();
+  if (how == "share") share();
+  if (how == "holes") read_holes();
+  if (how == "short") reply_short();
   if (how == "close")
     for (int file = 0; file < 64; ++file) ::close(file);
   if (how == "words") {

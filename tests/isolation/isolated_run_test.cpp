@@ -132,6 +132,27 @@ TEST_CASE("candidates that kill the sampler fail, and the ledger is right", "[is
   CHECK(named);
 }
 
+TEST_CASE("what a sampler spoils before it dies is as it was when it is done again",
+          "[isolation]") {
+  Runs runs;
+  const Overrides poison{"sampler.poison=0.12", "sampler.poisons=\"decode\"",
+                         "execution.restarts=1000", "tasks.repeat=1"};
+  const RunOutcome said = runs.make("said", poison);
+  REQUIRE(said.summary["ledger"]["failed_candidates"] > 1);
+  runs.make("died", with(poison, {"sampler.dies=true", "sampler.isolate=\"plugin\""}));
+  CHECK(without_texts(runs.records("said")) == without_texts(runs.records("died")));
+}
+
+TEST_CASE("a sampler that asks for far more memory than it needs is refused", "[isolation]") {
+  Runs runs;
+  CHECK_THROWS_WITH(runs.make("greedy", {"sampler.poisons=\"noise\"", "tasks.repeat=1",
+                                         "sampler.isolate=\"plugin\""}),
+                    Contains("winnow.toy.sampler") && Contains("malformed message in init"));
+  CHECK_THROWS_WITH(runs.make("huge", {"sampler.size=10000", "execution.plugin_memory=\"1 GiB\"",
+                                       "sampler.isolate=\"plugin\""}),
+                    Contains("bytes for one item, more than the 1073741824"));
+}
+
 TEST_CASE("samples that kill a verifier fail, and the ledger is right", "[isolation]") {
   Runs runs;
   const auto use = [](const std::string& how) {
@@ -166,18 +187,21 @@ TEST_CASE("a search that dies is led back to where it was", "[isolation]") {
 }
 
 TEST_CASE("a run that is asked to stop does not wait for a plugin that hangs", "[isolation]") {
-  Runs runs;
-  std::atomic<wn_status> stop{WN_OK};
-  std::thread asks([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-    stop = WN_E_CANCELLED;
-  });
-  const RunOutcome outcome = runs.make(
-      "stopped",
-      {"verifier=[{plugin=\"test.deadly\", above=-1, how=\"deadlock\", isolate=\"plugin\"}]"},
-      &stop);
-  asks.join();
-  CHECK(outcome.exit == Exit::kCheckpointed);
+  for (const std::string where : {"score", "info"}) {
+    Runs runs;
+    std::atomic<wn_status> stop{WN_OK};
+    std::thread asks([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+      stop = WN_E_CANCELLED;
+    });
+    const RunOutcome outcome =
+        runs.make("stopped",
+                  {"verifier=[{plugin=\"test.deadly\", above=-1, how=\"deadlock\", where=\"" +
+                   where + "\", isolate=\"plugin\"}]"},
+                  &stop);
+    asks.join();
+    CHECK(outcome.exit == Exit::kCheckpointed);
+  }
 }
 
 TEST_CASE("a run that is asked to stop while a search is led back stops", "[isolation]") {

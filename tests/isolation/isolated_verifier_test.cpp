@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "host/isolation/channel.hpp"
 #include "tests/isolation/attempts.hpp"
 #include "tests/support/judge.hpp"
 
@@ -131,7 +132,10 @@ TEST_CASE("a leak ends at the limit, a flood is cut off", "[isolation]") {
   Isolation isolation = isolated();
   isolation.memory = 192 << 20;
   CHECK_THAT(last_will("leak", isolation), Contains("killed by SIGABRT in score"));
+  CHECK_THAT(last_will("share", isolation), Contains("shared more memory than [execution] "
+                                                     "plugin_memory in score"));
 #endif
+  CHECK_THAT(last_will("holes"), Contains("read far behind the tensors that it was lent in score"));
   const std::string log = logged([] { CHECK_THAT(last_will("flood"), Contains("SIGABRT")); });
   CHECK_THAT(log, Contains("the rest is not shown"));
   CHECK(log.size() < 1'000'000);
@@ -163,6 +167,24 @@ TEST_CASE("what dies once is done again, and no item fails", "[isolation]") {
     CHECK_THAT(log,
                Contains(std::string("killed by SIGSEGV in ") + where + "; 2 of 3 restarts left"));
   }
+}
+
+TEST_CASE("a plugin that dies while it is loaded, or answers nonsense, gets a second chance",
+          "[isolation]") {
+  static_assert(static_cast<int>(Message::kReply) == kReplyNumber);
+  const Cache cache;
+  const auto mark = cache.marks() / "once";
+  std::string log = logged([&] {
+    ::setenv("OMP_WINNOW_TEST_MARK", mark.c_str(), 1);
+    CHECK_NOTHROW(Judge("test.deadly", deadly("status"), isolated()));
+    ::unsetenv("OMP_WINNOW_TEST_MARK");
+  });
+  CHECK_THAT(log, Contains("test.deadly: killed by SIGABRT in load of /") &&
+                      Contains("libtest_deadly.so; 2 of 3 restarts left"));
+  std::filesystem::remove(mark);
+  log = logged(
+      [&] { CHECK_NOTHROW(Judge("test.deadly", deadly("short", "info", mark), isolated())); });
+  CHECK_THAT(log, Contains("sent a malformed message in info; 2 of 3 restarts left"));
 }
 
 TEST_CASE("a plugin that dies in create or info is an error that says so", "[isolation]") {

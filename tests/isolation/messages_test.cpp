@@ -1,8 +1,12 @@
 // messages_test.cpp: what a plugin's process sends is read, or refused, whatever its bytes are.
 #include "host/isolation/messages.hpp"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <random>
 
+#include "host/isolation/channel.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace winnow;
@@ -134,4 +138,40 @@ TEST_CASE("bytes that were altered are read within their bounds, or refused", "[
     }
   CHECK(read > 1000);
   CHECK(refused > 1000);
+}
+
+TEST_CASE("problems and results are the same bytes wherever they lie", "[isolation]") {
+  const auto bytes = [](const std::vector<double>& times, const std::vector<double>& scores) {
+    wn_problem problem{};
+    problem.n_steps[0] = 2;
+    problem.times[0] = times.data();
+    wn_result result{};
+    result.scores = scores.data();
+    result.n_scores = scores.size();
+    const wn_result* results[] = {&result, &result};
+    Writer writer;
+    write_problem(writer, problem);
+    write_results(writer, results, 2);
+    return writer.bytes();
+  };
+  const std::vector<double> times{1, 0.5, 0}, scores{0.25};
+  const std::string first = bytes(times, scores);
+  CHECK(first == bytes(std::vector<double>(times), std::vector<double>(scores)));
+  Reader reader(first);
+  const OwnedProblem problem(reader);
+  const OwnedResults results(reader);
+  CHECK(problem.table.times[0][1] == 0.5);
+  CHECK(problem.table.times[1] == nullptr);
+  CHECK(problem.table.nfe[0] == nullptr);
+  CHECK(results.pointers[1]->scores[0] == 0.25);
+}
+
+TEST_CASE("sending to a process that does not read can be given up", "[isolation]") {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  Channel channel(ends[0], 1);
+  int turns = 0;
+  CHECK_FALSE(channel.send(Message::kTell, std::string(8 << 20, 'x'), [&] { return ++turns < 3; }));
+  CHECK(turns == 3);
+  ::close(ends[1]);
 }

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <string>
 
 #include "winnow/winnow.hpp"
 
@@ -20,6 +21,7 @@ struct Settings {
   std::int64_t size = 4, steps = 8, search_steps = 0, batch = 16;
   double eta = 0, poison = 0, preview_nfe = 1, preview_credit = 1;
   bool mixed_times = true, dies = false;
+  std::string poisons = "step";
 };
 
 class ToyModel {
@@ -31,6 +33,7 @@ class ToyModel {
         batch_(settings.batch),
         poison_(settings.poison),
         dies_(settings.dies),
+        poisons_(settings.poisons),
         preview_nfe_(settings.preview_nfe),
         preview_credit_(settings.preview_credit) {
     times_[0] = even(1.0, 0.0, settings.steps);
@@ -78,6 +81,7 @@ class ToyModel {
 
   void init(const wn::SamplerBatch& batch) {
     batch.initial_noise(batch.latents_raw());
+    if (poisons_ == "noise") ask_for_far_too_much(batch);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const std::int64_t wanted = batch.class_id(i);
       if (wanted < -1 || wanted > 9)
@@ -95,7 +99,7 @@ class ToyModel {
       predict(batch, i);
       auto x = batch.latents().item(i);
       // A fraction of the noises is poisoned, so that tests meet candidates that fail.
-      if (batch.from_time()[i] == 1 && std::fabs(x[0]) < poison_) {
+      if (poisons_ == "step" && batch.from_time()[i] == 1 && std::fabs(x[0]) < poison_) {
         if (dies_) std::raise(SIGSEGV);
         batch.fail(i, WN_E_INTERNAL, "poisoned noise");
       }
@@ -124,6 +128,14 @@ class ToyModel {
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const auto x = batch.latents().item(i);
       auto pixels = out.item(i);
+      if (poisons_ == "decode" && std::fabs(x[0]) < poison_) {
+        if (dies_) {
+          for (std::size_t k = 0; k < batch.size(); ++k)
+            std::ranges::fill(batch.latents().item(k), 0.0f);
+          std::raise(SIGSEGV);
+        }
+        batch.fail(i, WN_E_INTERNAL, "poisoned noise");
+      }
       for (std::size_t e = 0; e < x.size(); ++e)
         pixels[e] = std::clamp(0.5f + x[e] / 6.0f, 0.0f, 1.0f);
     }
@@ -136,6 +148,15 @@ class ToyModel {
       times.push_back(from + (to - from) * static_cast<double>(k) / static_cast<double>(steps));
     times.back() = to;
     return times;
+  }
+
+  static void ask_for_far_too_much(const wn::SamplerBatch& batch) {
+    const std::size_t each = 100'000;
+    std::vector<float> noise(each * batch.size());
+    std::vector<std::int64_t> shape{static_cast<std::int64_t>(batch.size()),
+                                    static_cast<std::int64_t>(each)};
+    wn_tensor view{noise.data(), {1, 0}, 2, {2, 32, 1}, shape.data(), nullptr, 0};
+    batch.initial_noise(view);
   }
 
   static double mean_of(std::int64_t class_id) {
@@ -160,6 +181,7 @@ class ToyModel {
   std::int64_t batch_;
   double poison_;
   bool dies_;
+  std::string poisons_;
   double preview_nfe_, preview_credit_;
   std::vector<double> times_[2], scale_[2];
 };
@@ -179,7 +201,8 @@ class ToySampler : public ToyModel {
                   .preview_nfe = options.f64("preview_nfe"),
                   .preview_credit = options.f64("preview_credit"),
                   .mixed_times = options.boolean("mixed_times"),
-                  .dies = options.boolean("dies")}) {}
+                  .dies = options.boolean("dies"),
+                  .poisons = options.str("poisons")}) {}
 
   // Flow matching's kernel: alpha = 1 - t, sigma = t.
   void renoise(const wn::SamplerBatch& batch) {
