@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -10,7 +11,7 @@
 
 namespace winnow {
 
-// Handles are indices into the batch.
+// Handles are indices into the batch. Any thread.
 class BatchNoise final : public NoiseSource {
  public:
   using Noises = std::vector<std::pair<Task*, std::uint64_t>>;
@@ -20,11 +21,13 @@ class BatchNoise final : public NoiseSource {
       throw Error(Exit::kPlugin, "a noise handle that was not part of the batch");
     const auto& [task, id] = noises_[handle];
     if (!id) throw Error(Exit::kPlugin, "this candidate has no noise");
+    const std::lock_guard lock(evaluating_);
     task->noises().evaluate(id, position, out);
   }
 
  private:
   const Noises& noises_;
+  std::mutex evaluating_;
 };
 
 }  // namespace winnow

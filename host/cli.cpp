@@ -12,6 +12,7 @@
 
 #include "host/cli_verbs.hpp"
 #include "host/console.hpp"
+#include "host/guard.hpp"
 
 namespace winnow {
 namespace {
@@ -106,6 +107,8 @@ Error as_error() {
     throw;
   } catch (const Error& error) {
     return error;
+  } catch (const Stopped&) {
+    return Error(Exit::kInterrupted, "stopped on request, before anything was made");
   } catch (const std::bad_alloc&) {
     return Error(Exit::kResources,
                  "out of memory; a smaller [execution] batch or cache needs less");

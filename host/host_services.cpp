@@ -109,7 +109,6 @@ wn_status noise_normal(const wn_host* host, const wn_call* call, const uint64_t*
       elements * n != element_count(*out))
     return WN_E_INVALID_ARGUMENT;
   auto* data = reinterpret_cast<float*>(static_cast<char*>(out->data) + out->byte_offset);
-  const std::lock_guard lock(plugin_host(host).services.noise_lock());
   source->normals({noise, n}, {position, n}, {data, elements * n});
   return WN_OK;
 } catch (const std::exception& error) {

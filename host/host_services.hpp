@@ -42,13 +42,10 @@ class HostServices {
   // The source of the current call; null outside sampler calls.
   void set_noise_source(NoiseSource* source) { noise_ = source; }
   NoiseSource* noise_source() const { return noise_; }
-  // Held while that is asked: any thread of a plugin may ask, and sources work for one at a time.
-  std::mutex& noise_lock() { return noise_lock_; }
 
  private:
   const std::atomic<wn_status>* stop_;
   NoiseSource* noise_ = nullptr;
-  std::mutex noise_lock_;
 };
 
 // The wn_host of one instance.

@@ -60,6 +60,7 @@ void PeerNoise::normals(std::span<const std::uint64_t> handles,
   writer.array(positions.data(), positions.size());
   writer.put<std::uint64_t>(out.size() / handles.size());
   writer.put(peer_.offset_of(out.data(), out.size_bytes()).value_or(kElsewhere));
+  const std::lock_guard lock(asking_);
   const std::string answer = peer_.ask(Message::kNormal, writer.bytes());
   Reader reader(answer);
   const auto status = reader.get<wn_status>();

@@ -40,7 +40,7 @@ class Peer {
   std::mutex asking_;
 };
 
-// The noise of the host's batch.
+// The noise of the host's batch. Any thread.
 class PeerNoise final : public NoiseSource {
  public:
   explicit PeerNoise(Peer& peer) : peer_(peer) {}
@@ -52,6 +52,7 @@ class PeerNoise final : public NoiseSource {
 
  private:
   Peer& peer_;
+  std::mutex asking_;  // until the answer is taken: the next question frees the memory it lies in
 };
 
 // wn_proposals that asks the host.

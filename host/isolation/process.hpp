@@ -37,8 +37,8 @@ class PluginProcess {
   PluginProcess(const PluginProcess&) = delete;
 
   const std::string& id() const { return id_; }
-  std::uint64_t memory() const { return fence_.memory; }  // bytes that it may allocate
-  const std::shared_ptr<Arena>& inputs() const { return inputs_; }      // the plugin may read them
+  std::uint64_t memory() const { return fence_.memory; }            // bytes that it may allocate
+  const std::shared_ptr<Arena>& inputs() const { return inputs_; }  // the plugin may read them
   const std::shared_ptr<Arena>& exchange() const { return exchange_; }  // and write here
 
   // Starts it when it does not run. Throws Error(Exit::kPlugin) when the plugin does not load, Died
