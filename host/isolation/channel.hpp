@@ -51,7 +51,7 @@ enum class Message : std::uint32_t {
 
 // Both ends say it first, so that a program and a plugin host of two builds do not misunderstand
 // each other.
-inline constexpr const char* kWire = "winnow " WN_SDK_VERSION " wire 1";
+inline constexpr const char* kWire = "winnow " WN_SDK_VERSION " wire 2";
 
 // What a person calls it: "score".
 const char* name_of(Message message);
