@@ -110,7 +110,7 @@ void die(const std::string& how, float* input) {
   if (how == "_exit") ::_exit(7);
   if (how == "kill") ::kill(::getpid(), SIGKILL);
   if (how == "hang")
-    for (volatile int i = 0;;) i = i + 1;
+    for (volatile unsigned i = 0;;) i = i + 1;
   if (how == "deadlock") {
     std::mutex mutex;
     mutex.lock();
