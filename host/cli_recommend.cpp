@@ -3,12 +3,13 @@
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
 
-#include <fstream>
 #include <sstream>
 
 #include "host/cli_verbs.hpp"
+#include "host/disk.hpp"
 #include "host/figures.hpp"
 #include "host/recommend.hpp"
+#include "host/toml_source.hpp"
 
 namespace winnow {
 namespace {
@@ -16,13 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-std::string read_text(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw Error(Exit::kUsage, fmt::format("'{}' cannot be read", file.string()));
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
+constexpr std::uint64_t kMaxText = 64ull << 20;
+
+std::string read_text(const fs::path& file) { return disk::read_all(file, kMaxText); }
 
 // What makes the summary's row of the study's base: these tables of its first run, as the run's
 // config has them; empty when the run directory is not there any more.
@@ -41,10 +38,12 @@ std::string tables_of(const fs::path& folder, const Table& summary, std::size_t 
     if (!same) continue;
     const fs::path config = folder.parent_path() / cell_text(cells[*run]) / "run.toml";
     if (!fs::exists(config, missing)) return "";
-    const toml::table parsed = toml::parse(read_text(config));
+    Diagnostics mistakes;
+    const auto parsed = parse_toml(read_text(config), config.string(), mistakes);
+    mistakes.throw_if_any();
     std::ostringstream text;
     for (const char* name : {"budget", "sampler", "verifier", "search"}) {
-      const toml::node* node = parsed.get(name);
+      const toml::node* node = parsed->get(name);
       if (!node) continue;
       toml::table one;
       one.insert(name, *node);

@@ -47,10 +47,11 @@ std::vector<std::size_t> telling_columns(const Table& table) {
   return out;
 }
 
-double most_seeds(const Table& table) {
+double most_seeds(const Table& table, const RowFilter& where) {
   double most = 0;
   for (std::size_t row = 0; row < table.rows.size(); ++row)
-    most = std::max(most, number(table, row, "seeds").value_or(0));
+    if (row_matches(table, row, where))
+      most = std::max(most, number(table, row, "seeds").value_or(0));
   return most;
 }
 
@@ -73,7 +74,7 @@ Recommendation recommend(const Table& summary, double budget, const std::string&
     return sign * cell_number(summary.rows[a][value]) > sign * cell_number(summary.rows[b][value]);
   };
   std::vector<std::size_t> affordable;
-  const double seeds = most_seeds(summary);
+  const double seeds = most_seeds(summary, where);
   double least = INFINITY;
   for (std::size_t row = 0; row < summary.rows.size(); ++row) {
     const double nfe = cell_number(summary.rows[row][cost]);

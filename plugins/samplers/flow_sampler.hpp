@@ -109,7 +109,7 @@ class FlowSampler {
     const FlowShape latent = self().shape(), picture = self().picture_shape();
     wn_sampler_info out{};
     out.flags = WN_F_MIXED_TIMES | WN_F_DETERMINISTIC;
-    if (solver_ == Solver::kEulerMaruyama) out.flags |= WN_F_STOCHASTIC;
+    if (solver_ == Solver::kEulerMaruyama && strength_ > 0) out.flags |= WN_F_STOCHASTIC;
     out.n_steps = static_cast<uint32_t>(times.size() - 1);
     out.preferred_batch = kPreferredBatch;
     out.max_batch = kMaxBatch;
@@ -254,10 +254,14 @@ class FlowSampler {
     };
     const auto through_decode = [&](const at::Tensor& end) {
       const at::AutoGradMode graph(true);
-      const at::Tensor x = end.detach().requires_grad_();
-      const at::Tensor y = self().pictures(x);
-      y.backward(0.5 * d * (y >= -1).logical_and(y <= 1));
-      return x.grad();
+      at::Tensor gradient = at::empty_like(end);
+      for (int64_t i = 0; i < end.size(0); ++i) {  // one graph at a time, as decode
+        const at::Tensor x = end.narrow(0, i, 1).detach().requires_grad_();
+        const at::Tensor y = self().pictures(x);
+        y.backward(0.5 * d.narrow(0, i, 1) * (y >= -1).logical_and(y <= 1));
+        gradient.narrow(0, i, 1).copy_(x.grad());
+      }
+      return gradient;
     };
     wn::torch_view(d_latents).copy_(path_gradient(wn::torch_view(batch.latents_raw()).to(device_),
                                                   times.size() - 1, step, through_decode));

@@ -35,6 +35,11 @@ class Recommendations(CliTest):
         self.refused(2, "recommend", "studies/tiny", "--budget", "8", says=["no column 'judge_mean'"])
         self.refused(2, *tiny, "--budget", "8", "--where", "search", says=["expected COLUMN=LABEL"])
         self.refused(2, "recommend", "nowhere", "--budget", "8", says=["has no summary.csv"])
+        configs = list((self.folder / "studies/runs").glob("*/run.toml"))
+        self.assertTrue(configs)
+        for config in configs:
+            config.write_text("[budget\n")
+        self.refused(2, *tiny, "--budget", "8", says=["run.toml:1:"])
 
     def test_a_run_is_exported_and_searched_again_without_its_sampler(self):
         self.done("run", "toy.toml", "search.preview_times=[0.5]", "--out", "recording", "--progress", "none")

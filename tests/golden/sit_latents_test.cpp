@@ -207,6 +207,25 @@ TEST_CASE("gradients go back through the decoder", "[golden][sit]") {
   }
 }
 
+TEST_CASE("gradients through the decoder do not depend on the neighbours", "[golden][sit]") {
+  Bench bench({.weights = "small.safetensors", .solver = "euler", .steps = 2});
+  const at::Tensor x = hashed("x", {2, 4, kSide, kSide}, 0.3);
+  const at::Tensor d = hashed("d", {2, 3 * 4 * kSide * kSide}, 1);
+  const auto gradient = [&](int64_t first, int64_t n) {
+    const std::vector<int64_t> classes{0, 1};
+    bench.start({classes.begin() + first, classes.begin() + first + n}, x.narrow(0, first, n));
+    Tensor d_samples(static_cast<uint64_t>(n), bench.sampler.info(0).sample_shape);
+    Tensor d_latents(static_cast<uint64_t>(n), bench.sampler.info(0).latent_shape);
+    Bench::put(d_samples, d.narrow(0, first, n));
+    bench.sampler.vjp(bench.batch, bench.noise, d_samples, d_latents);
+    return Bench::tensor_of(d_latents).view({n, -1});
+  };
+  const at::Tensor both = gradient(0, 2);
+  for (const int64_t i : {0, 1})
+    CHECK((gradient(i, 1)[0] - both[i]).abs().max().item<float>() <
+          1e-4f * both[i].abs().max().item<float>());
+}
+
 TEST_CASE("a network and a decoder that do not fit are refused with both numbers",
           "[golden][sit]") {
   const std::string small = "small.safetensors";

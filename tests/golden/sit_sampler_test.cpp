@@ -22,7 +22,7 @@ OptionValue text(const char* key, const std::string& value, uint32_t type = WN_O
 
 struct Settings {
   std::string solver = "heun";
-  double cfg_scale = 1;
+  double cfg_scale = 1, noise_strength = 1;
 };
 
 // A batch of `n` items with noises first, first + 1, ... and classes 0, 1, ...
@@ -32,12 +32,14 @@ struct Bench {
 
   std::unique_ptr<PluginInstance> make(const Settings& settings) {
     const FoundPlugin& found = registry.find(PluginKind::kSampler, "winnow.sit");
-    const auto use = test::use_of(found, {{"cfg_scale", WN_OPT_F64, OptionData(settings.cfg_scale)},
-                                          {"search_steps", WN_OPT_I64, OptionData(int64_t{4})},
-                                          text("solver", settings.solver),
-                                          {"steps", WN_OPT_I64, OptionData(int64_t{13})},
-                                          {"threads", WN_OPT_I64, OptionData(int64_t{1})},
-                                          text("weights", WEIGHTS, WN_OPT_PATH)});
+    const auto use =
+        test::use_of(found, {{"cfg_scale", WN_OPT_F64, OptionData(settings.cfg_scale)},
+                             {"noise_strength", WN_OPT_F64, OptionData(settings.noise_strength)},
+                             {"search_steps", WN_OPT_I64, OptionData(int64_t{4})},
+                             text("solver", settings.solver),
+                             {"steps", WN_OPT_I64, OptionData(int64_t{13})},
+                             {"threads", WN_OPT_I64, OptionData(int64_t{1})},
+                             text("weights", WEIGHTS, WN_OPT_PATH)});
     return std::make_unique<PluginInstance>(libraries.load(found), use, "1.0.0", services);
   }
 
@@ -100,6 +102,8 @@ TEST_CASE("winnow.sit: schedules and prices") {
   CHECK(sde.sampler.leg(WN_PROFILE_FINAL, 1, 0, 0, 0).total() == 13);
   CHECK((sde.sampler.info(0).flags & WN_F_STOCHASTIC) != 0);
   CHECK(sde.sampler.info(0).network_passes == 2);
+  // An SDE without noise is none: branches would be copies.
+  CHECK((Bench({"euler_maruyama", 1, 0}).sampler.info(0).flags & WN_F_STOCHASTIC) == 0);
 }
 
 TEST_CASE("winnow.sit: a preview changes no bit of the steps after it") {
