@@ -367,6 +367,8 @@ class Parser {
         ->check(CLI::Range(0.1, 1e6));
     check->add_option("--shape", wanted.shape, "Of the pictures that a verifier is given.")
         ->type_name("CxHxW");
+    check->add_option("--prompt", wanted.prompt, "What verifiers and samplers are asked for.")
+        ->type_name("TEXT");
     check->add_option("--junit", wanted.junit, "Write the results to this file, for CI.")
         ->type_name("FILE");
     check->add_flag("--in-process", wanted.in_process,

@@ -47,6 +47,7 @@ struct PluginCheck {
   double seconds = 120;               // that a test may take
   bool list = false, in_process = false;
   std::string shape;  // of pictures: "3x64x64"
+  std::optional<std::string> prompt;
   std::string junit;  // a file
 };
 

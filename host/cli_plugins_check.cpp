@@ -83,6 +83,7 @@ Answer plugins_check_verb(const CommandLine& line) {
   validator::Wanted wanted{.level = check.level,
                            .only = line.only.substr(colon == line.only.npos ? 0 : colon + 1),
                            .options = line.overrides,
+                           .prompt = check.prompt,
                            .seconds = check.seconds,
                            .in_process = check.in_process};
   wanted.seed = check.seed ? *check.seed : std::random_device{}();

@@ -1,6 +1,8 @@
 // channel.cpp: see channel.hpp.
 #include "host/isolation/channel.hpp"
 
+#include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "host/isolation/wire.hpp"
@@ -21,6 +24,7 @@ struct Header {
   std::uint64_t size;
 };
 constexpr std::size_t kLeast = 4 << 10, kMost = 1 << 20;  // bytes to read at once
+constexpr std::chrono::microseconds kSoon(50);
 
 }  // namespace
 
@@ -59,6 +63,16 @@ bool Channel::send(Message message, std::string_view payload, const std::functio
     out.msg_iov->iov_len -= left;
   }
   return true;
+}
+
+bool Channel::soon() const {
+  const auto end = std::chrono::steady_clock::now() + kSoon;
+  do {
+    pollfd file{socket_, POLLIN, 0};
+    if (::poll(&file, 1, 0) > 0) return true;
+    ::sched_yield();  // the other end may be waiting for this core
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
 }
 
 bool Channel::fill(bool wait) {

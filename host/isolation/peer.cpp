@@ -26,6 +26,7 @@ void Peer::close_arenas() {
 std::optional<Packet> Peer::receive() {
   for (;;) {
     if (auto packet = channel_.next()) return packet;
+    channel_.soon();
     if (!channel_.fill(/*wait=*/true)) return std::nullopt;
   }
 }

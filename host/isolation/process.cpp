@@ -159,7 +159,7 @@ class PluginProcess::Call {
     while (!stopped_) {
       const auto packet = channel.next();
       if (!packet) {
-        const short ready = wait(POLLIN);
+        const short ready = channel.soon() ? POLLIN : wait(POLLIN);
         if (!stopped_ && ready && !channel.fill(/*wait=*/false)) lost();
         continue;
       }

@@ -21,9 +21,11 @@ namespace winnow::validator {
 struct Subject {
   std::filesystem::path manifest = {};  // the file
   std::optional<FoundPlugin> found = {};
-  std::string unreadable = {};            // why there is no `found`
-  std::vector<OptionValue> options = {};  // checked, defaults filled in
-  std::vector<std::int64_t> shape = {};   // of one picture; empty: the first that a verifier takes
+  std::string unreadable = {};             // why there is no `found`
+  std::vector<OptionValue> options = {};   // checked, defaults filled in
+  std::vector<std::int64_t> shape = {};    // of one picture; empty: the first that a verifier takes
+  std::optional<std::string> prompt = {};  // of each item; nothing: none, or a usual one
+  std::filesystem::path scratch = {};      // a folder that is there until the last test is over
   std::uint64_t seed = 0;
 };
 

@@ -1,7 +1,6 @@
 // option_tests.cpp: tests of create() by the options that the manifest lets through.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <random>
 
@@ -61,20 +60,13 @@ void option_limits(Bench& bench) {
 
 class OddFiles {
  public:
-  OddFiles() {
-    std::string name = std::filesystem::temp_directory_path() / "winnow-check-XXXXXX";
-    if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder can be made");
-    folder_ = name;
+  explicit OddFiles(const std::filesystem::path& scratch) : folder_(scratch / "odd") {
+    std::filesystem::create_directories(folder_);
     std::ofstream(folder_ / "empty");
     std::ofstream noise(folder_ / "noise");
     std::mt19937 random(1);
     for (int i = 0; i < 1000; ++i) noise.put(static_cast<char>(random()));
   }
-  ~OddFiles() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  OddFiles(const OddFiles&) = delete;
   std::vector<std::string> paths() const {
     return {folder_ / "missing", folder_, folder_ / "empty", folder_ / "noise", ""};
   }
@@ -107,7 +99,7 @@ std::vector<OptionData> odd_values(const OptionSpec& spec, const OddFiles& files
 }
 
 void odd_options(Bench& bench) {
-  const OddFiles files;
+  const OddFiles files(bench.subject().scratch);
   std::size_t tried = 0, made = 0;
   for (const OptionSpec& spec : bench.manifest().options)
     for (const OptionData& data : odd_values(spec, files)) {

@@ -27,6 +27,7 @@ expected). The exit code is 0 when none failed, 3 when one did, and 2 for a mist
 - `--only TEST` runs one test, `--only ID:TEST` on one plugin of the package. Inputs are random: the seed is printed, and
   `--reproduce SEED` takes it again.
 - `--shape CxHxW` says of which pictures a verifier is given; else the first usual ones that it takes.
+- `--prompt TEXT` says what verifiers and samplers are asked for, where they know few words; else nothing, or a red apple.
 - `--json` prints one object, `--junit FILE` writes a file for CI.
 - What is written in Python is tested as it runs, in a process of its own; tests of libraries are skipped.
 - `--in-process` runs the tests in winnow's own process, one after the other, for a debugger.

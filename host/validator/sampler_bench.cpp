@@ -132,6 +132,8 @@ void SamplerBench::call(const char* function, Items& items, bool latents_are_inp
   for (std::size_t i = 0; i < n; ++i) {
     conditions[i].struct_size = WN_SIZE(wn_condition, tensors);
     conditions[i].class_id = items.classes[i];
+    if (const auto& prompt = instance_.bench().subject().prompt)
+      conditions[i].prompt = {prompt->c_str(), prompt->size()};
     pointers.push_back(&conditions[i]);
     handles[i] = kFirstHandle + i;
   }

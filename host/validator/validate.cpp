@@ -1,11 +1,14 @@
 // validate.cpp: see validate.hpp.
 #include "host/validator/validate.hpp"
 
+#include <stdlib.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include "host/config_merge.hpp"
-#include "host/error.hpp"
+#include "host/disk.hpp"
 #include "host/text.hpp"
 #include "host/validator/bench.hpp"
 
@@ -13,6 +16,26 @@ namespace winnow::validator {
 namespace {
 
 constexpr const char* kFirstTest = "manifest-parses";
+
+// For what tests write: a test may be killed, its folder would stay.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string name = std::filesystem::temp_directory_path() / "winnow-check-XXXXXX";
+    if (!::mkdtemp(name.data()))
+      throw disk::failure("write", std::filesystem::temp_directory_path(), errno);
+    path_ = name;
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
 
 unsigned kind_of(PluginKind kind) {
   switch (kind) {
@@ -42,11 +65,16 @@ std::vector<Test> chosen_tests(const Wanted& wanted) {
 }
 
 // One per plugin, in the order of the manifest; one without `found` when it cannot be read.
-std::vector<Subject> subjects_of(const std::filesystem::path& manifest, const Wanted& wanted) {
+std::vector<Subject> subjects_of(const std::filesystem::path& manifest, const Wanted& wanted,
+                                 const std::filesystem::path& scratch) {
   SearchPath path;
   path.entries.push_back({manifest.parent_path(), "check", false});
   const Registry registry = Registry::scan(path, host_facts());
-  Subject subject{.manifest = manifest, .shape = wanted.shape, .seed = wanted.seed};
+  Subject subject{.manifest = manifest,
+                  .shape = wanted.shape,
+                  .prompt = wanted.prompt,
+                  .scratch = scratch,
+                  .seed = wanted.seed};
   std::vector<Subject> all;
   std::vector<std::string> ids;
   for (const FoundPlugin& found : registry.plugins()) {
@@ -134,7 +162,8 @@ std::size_t Report::count(Outcome outcome) const {
 Report validate(const std::filesystem::path& manifest, const Wanted& wanted,
                 const std::function<void(const Result&)>& on_result) {
   const std::vector<Test> tests = chosen_tests(wanted);
-  std::vector<Subject> subjects = subjects_of(manifest, wanted);
+  const ScratchFolder scratch;
+  std::vector<Subject> subjects = subjects_of(manifest, wanted, scratch.path());
   Report report{.manifest = manifest.string(), .level = wanted.level, .seed = wanted.seed};
   const bool readable = subjects.front().found.has_value();
   const bool makes_instances =

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,12 @@ namespace winnow::validator {
 inline constexpr int kDefaultLevel = 5, kHighestLevel = 10;
 
 struct Wanted {
-  int level = kDefaultLevel;              // tests up to it
-  std::string only = {};                  // one test, whatever its level; empty: all
-  std::string plugin = {};                // of the package's plugins this one; empty: each
-  std::vector<std::string> options = {};  // "weights=FILE": for the plugins that declare the key
-  std::vector<std::int64_t> shape = {};   // of pictures; empty: what the verifier takes
+  int level = kDefaultLevel;               // tests up to it
+  std::string only = {};                   // one test, whatever its level; empty: all
+  std::string plugin = {};                 // of the package's plugins this one; empty: each
+  std::vector<std::string> options = {};   // "weights=FILE": for the plugins that declare the key
+  std::vector<std::int64_t> shape = {};    // of pictures; empty: what the verifier takes
+  std::optional<std::string> prompt = {};  // of each item; nothing: none, or a usual one
   std::uint64_t seed = 0;
   double seconds = 120;     // a test may take
   bool in_process = false;  // for a debugger: nothing is caught, and a crash is the end

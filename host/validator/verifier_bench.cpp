@@ -110,8 +110,10 @@ bool VerifierBench::takes(const Pictures& pictures, std::string& why_not) const 
 void VerifierBench::find_shape() {
   std::vector<Shape> shapes = {{1, 28, 28}, {3, 32, 32}, {3, 64, 64}, {3, 224, 224}, {3, 512, 512}};
   if (const Shape& given = instance_.bench().subject().shape; !given.empty()) shapes = {given};
+  std::vector<std::string> prompts = {"", "a red apple on a table"};
+  if (const auto& given = instance_.bench().subject().prompt) prompts = {*given};
   std::string why_not;
-  for (const char* prompt : {"", "a red apple on a table"})
+  for (const std::string& prompt : prompts)
     for (const Shape& shape : shapes) {
       shape_ = shape;
       prompt_ = prompt;
@@ -119,8 +121,10 @@ void VerifierBench::find_shape() {
                               shape[1]);
       if (takes(pictures(1), why_not)) return;
     }
-  fail("it takes no picture of any usual shape; give one by --shape CxHxW. The last refusal: {}",
-       why_not);
+  fail(
+      "it takes no picture of any usual shape; give one by --shape CxHxW, or a prompt that it "
+      "knows by --prompt TEXT. The last refusal: {}",
+      why_not);
 }
 
 std::size_t VerifierBench::largest_batch() const {

@@ -225,6 +225,18 @@ class ReportsTest(Check):
         outcomes = [[each["outcome"] for each in value["results"] if each["subject"] != "package"] for value in (apart, within)]
         self.assertEqual(*outcomes)
 
+    def test_a_verifier_of_few_words_is_asked_for_what_it_knows(self):
+        without = self.result("scores-finite", "zoo.verifier", 'flaw="vocabulary"')
+        self.assertEqual(without["outcome"], "failed")
+        self.assertIn("--prompt", without["text"])
+        value = self.check("zoo.verifier", 'flaw="vocabulary"', "--level", 10, "--prompt", "two circles")
+        self.assertEqual([each for each in value["results"] if each["outcome"] == "failed"], [])
+
+    def test_a_test_that_is_killed_leaves_no_files(self):
+        self.environment["TMPDIR"] = str(self.folder)
+        self.assertEqual(self.result("odd-options", "zoo.verifier", 'flaw="texts"')["outcome"], "failed")
+        self.assertEqual(list(self.folder.glob("winnow-check-*")), [])
+
     def test_mistakes_on_the_command_line_come_with_a_suggestion(self):
         for words, says in ((["zoo.serch"], "zoo.search"), (["zoo.search", "--only", "search-end"], "search-ends"),
                             (["zoo.search", "flow=1"], "flaw"),

@@ -155,6 +155,12 @@ static float spoiled(wn_instance* self, const wn_verifier_batch* batch, uint64_t
   return score;
 }
 
+static const char kUnknown[] = "expected 'two circles'";
+
+static int knows(const wn_str* prompt) {
+  return prompt->size == 11 && memcmp(prompt->data, "two circles", 11) == 0;
+}
+
 static wn_status score(wn_instance* self, const wn_call* call, const wn_verifier_batch* batch,
                        float* scores, wn_status* status) {
   const wn_status stumbled = stumble(self, batch);
@@ -164,6 +170,10 @@ static wn_status score(wn_instance* self, const wn_call* call, const wn_verifier
   for (uint64_t i = 0; i < batch->n; ++i) {
     score_item(self, call, batch, i, scores, status);
     if (is(self, "spreads")) status[i] = WN_OK;
+    if (is(self, "vocabulary") && !knows(&batch->conditions[i]->prompt)) {
+      call->errors->set_item(call->errors->ctx, i, WN_E_INVALID_ARGUMENT, kUnknown, sizeof kUnknown - 1);
+      status[i] = WN_E_INVALID_ARGUMENT;
+    }
     scores[i] = spoiled(self, batch, i, scores[i]);
   }
   if (is(self, "writes_beyond")) scores[batch->n] = 0;
