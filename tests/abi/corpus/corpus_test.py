@@ -29,6 +29,9 @@ SEARCH = '[search]\nplugin = "corpus.{}.search"\n'
 VERIFIER = '[[verifier]]\nplugin = "corpus.{}.{}"\nname = "{}"\n'
 
 
+ISOLATE = "none", "plugin", "instance"
+
+
 def verifiers(*names: str, kind: str = "verifier") -> str:
     text = ""
     for name in names:
@@ -53,10 +56,10 @@ RUNS = {
 }
 
 
-def outcome(release: pathlib.Path, config: str) -> dict:
+def outcome(release: pathlib.Path, config: str, isolate: str) -> dict:
     """What a run gives that may never change, or the last words of a run that failed."""
     with tempfile.TemporaryDirectory(prefix="winnow-corpus-") as folder:
-        (pathlib.Path(folder) / "run.toml").write_text(config)
+        (pathlib.Path(folder) / "run.toml").write_text(config + f'[execution]\nisolate = "{isolate}"\n')
         environment = {"PATH": os.environ["PATH"], "HOME": folder, "WN_PLUGIN_PATH": str(release)}
         done = subprocess.run([os.environ["WINNOW"], "run", "run.toml", "--out", "out", "--progress", "none"], cwd=folder,
                               env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
@@ -92,8 +95,9 @@ class Corpus(unittest.TestCase):
             golden = json.loads((release / "golden.json").read_text())
             self.assertEqual(set(golden), set(RUNS))
             for name, config in RUNS.items():
-                with self.subTest(f"{release.name}: {name}"):
-                    self.assertEqual(outcome(release, config), golden[name])
+                for isolate in ISOLATE:
+                    with self.subTest(f"{release.name}: {name}", isolate=isolate):
+                        self.assertEqual(outcome(release, config, isolate), golden[name])
 
 
 def record() -> None:
@@ -102,7 +106,7 @@ def record() -> None:
         if golden.exists():
             print(f"{golden}: is there already")
             continue
-        outcomes = {name: outcome(release, config) for name, config in RUNS.items()}
+        outcomes = {name: outcome(release, config, ISOLATE[0]) for name, config in RUNS.items()}
         for name, found in outcomes.items():
             if "exit" in found:
                 sys.exit(f"{release.name}: {name}: {found['stderr']}")
