@@ -42,6 +42,18 @@ bool falls(const std::vector<double>& times) {
          times.end();
 }
 
+// A search that asks for noise which the sampler does not have is a mistake of the config.
+[[noreturn]] void refuse_noise(const std::string& id, double stochasticity, wn_status status) {
+  throw Error(
+      Exit::kUsage,
+      fmt::format("the search asks for stochasticity {}, but {} {}; take another sampler or "
+                  "another of its solvers, less stochasticity, or -1 where the search needs none",
+                  stochasticity, id,
+                  status == WN_E_FAILED_PRECONDITION
+                      ? "has no noise on the way that could be multiplied as it is configured"
+                      : "takes no such amount of noise as it is configured"));
+}
+
 }  // namespace
 
 PluginInstance::PluginInstance(std::shared_ptr<PluginCode> code, const PluginUse& use,
@@ -164,6 +176,9 @@ Leg Sampler::leg(std::uint32_t profile, double from, double to, double stochasti
       room = std::min(capacity, room * 8);
       continue;
     }
+    if (stochasticity > 0 &&
+        (status == WN_E_FAILED_PRECONDITION || status == WN_E_INVALID_ARGUMENT))
+      refuse_noise(id(), stochasticity, status);
     if (status != WN_OK)
       instance_->fail("leg", status,
                       fmt::format("from time {} to {} in {} steps", from, to, steps));

@@ -112,7 +112,9 @@ class ShapesSampler {
     return out;
   }
 
-  wn::Leg leg(std::uint32_t, double from, double to, double, std::uint32_t steps) {
+  wn::Leg leg(std::uint32_t, double from, double to, double stochasticity, std::uint32_t steps) {
+    if (stochasticity > 0)
+      throw wn::Error(WN_E_FAILED_PRECONDITION, "the flow has no noise on the way");
     wn::Leg leg;
     if (steps > 0) {
       leg.times = even_times(from, to, steps);

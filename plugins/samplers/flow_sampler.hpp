@@ -93,11 +93,7 @@ class FlowSampler {
         strength_(options.f64("noise_strength")),
         guidance_(options.f64("cfg_scale")),
         threads_(static_cast<int>(options.i64("threads"))) {
-    if (diffusion_ == Diffusion::kVp && strength_ > 1)
-      throw wn::Error(WN_E_INVALID_ARGUMENT,
-                      "noise_strength is " + std::to_string(strength_) +
-                          ", expected at most 1 with diffusion vp, where 1 renews all noise that "
-                          "can be renewed");
+    if (strength_ > 0) check_strength(strength_);
     const auto steps = static_cast<uint32_t>(options.i64("steps"));
     const auto search_steps = static_cast<uint32_t>(options.i64("search_steps"));
     times_[WN_PROFILE_FINAL] = spaced_times(1, 0, steps, spacing_);
@@ -137,6 +133,7 @@ class FlowSampler {
                                                  std::to_string(to) +
                                                  ", expected 1 >= from > to >= 0");
     }
+    if (stochasticity > 0) check_strength(effective_strength(strength_, stochasticity));
     const Solver solver = effective_solver(solver_, stochasticity);
     wn::Leg leg;
     leg.times = steps ? spaced_times(from, to, steps, spacing_)
@@ -282,6 +279,18 @@ class FlowSampler {
   bool guided() const { return guidance_ != 1.0; }
   const std::vector<double>& schedule(uint32_t profile) const {
     return times_[profile == WN_PROFILE_SEARCH ? WN_PROFILE_SEARCH : WN_PROFILE_FINAL];
+  }
+
+  // Of the SDE, the sampler's own or a candidate's.
+  void check_strength(double strength) const {
+    if (strength == 0)
+      throw wn::Error(WN_E_FAILED_PRECONDITION,
+                      "noise_strength is 0: there is nothing to multiply");
+    if (diffusion_ == Diffusion::kVp && strength > 1)
+      throw wn::Error(WN_E_INVALID_ARGUMENT,
+                      "noise_strength is " + std::to_string(strength) +
+                          ", expected at most 1 with diffusion vp, where 1 renews all noise that "
+                          "can be renewed");
   }
 
   // One number per item, ready to multiply latents: [n, 1, 1, 1] float32.

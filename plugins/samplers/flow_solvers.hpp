@@ -103,7 +103,8 @@ inline double time_of_even(double even, Spacing spacing) {
   return sigma / (alpha + sigma);
 }
 
-// steps + 1 times, the ends exact.
+// steps + 1 times, the ends exact. Times are stops of journalled candidates, so no last digit of a
+// machine's exp and log may be in them.
 inline std::vector<double> spaced_times(double from, double to, uint32_t steps,
                                         Spacing spacing = Spacing::kUniform) {
   const double first = even_of_time(from, spacing), last = even_of_time(to, spacing);
@@ -111,6 +112,8 @@ inline std::vector<double> spaced_times(double from, double to, uint32_t steps,
   for (uint32_t k = 0; k <= steps; ++k)
     times[k] = time_of_even(
         first + (last - first) * (static_cast<double>(k) / static_cast<double>(steps)), spacing);
+  if (spacing != Spacing::kUniform)
+    for (double& time : times) time = std::round(time * 0x1p36) * 0x1p-36;
   times.front() = from;
   times.back() = to;
   return times;

@@ -67,7 +67,9 @@ class Replay {
     return out;
   }
 
-  wn::Leg leg(std::uint32_t, double from, double to, double, std::uint32_t steps) {
+  wn::Leg leg(std::uint32_t, double from, double to, double stochasticity, std::uint32_t steps) {
+    if (stochasticity > 0)
+      throw wn::Error(WN_E_FAILED_PRECONDITION, "recorded paths have no noise on the way");
     if (steps != 0)
       throw wn::Error(WN_E_INVALID_ARGUMENT,
                       "a leg of " + std::to_string(steps) +

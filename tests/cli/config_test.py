@@ -84,6 +84,8 @@ class Mistakes(CliTest):
                 with self.subTest(search, verb=verb):
                     self.refused(2, *verb, "toy.toml", f"search={{plugin='winnow.{search}'}}", says=[
                         f"winnow.{search}: the sampler draws no noise on the way", "search.stochasticity = 1"])
+                    self.refused(2, *verb, "toy.toml", f"search={{plugin='winnow.{search}', stochasticity=1}}", says=[
+                        f"winnow.{search}: the search asks for stochasticity 1, but winnow.toy.sampler has no noise on the way"])
         self.assertFalse((self.folder / "runs").exists())
         self.done("check", "--load", "toy.toml", "search={plugin='winnow.fk'}", "sampler.eta=0.5")
         self.done("check", "--load", "toy.toml", "search={plugin='winnow.fk', stochasticity=-1}")

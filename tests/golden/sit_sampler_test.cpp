@@ -23,6 +23,7 @@ OptionValue text(const char* key, const std::string& value, uint32_t type = WN_O
 struct Settings {
   std::string solver = "heun";
   double cfg_scale = 1, noise_strength = 1;
+  std::string diffusion = "sigma";
 };
 
 // A batch of `n` items with noises first, first + 1, ... and classes 0, 1, ...
@@ -37,6 +38,7 @@ struct Bench {
                              {"noise_strength", WN_OPT_F64, OptionData(settings.noise_strength)},
                              {"search_steps", WN_OPT_I64, OptionData(int64_t{4})},
                              text("solver", settings.solver),
+                             text("diffusion", settings.diffusion),
                              {"steps", WN_OPT_I64, OptionData(int64_t{13})},
                              {"threads", WN_OPT_I64, OptionData(int64_t{1})},
                              text("weights", WEIGHTS, WN_OPT_PATH)});
@@ -103,7 +105,16 @@ TEST_CASE("winnow.sit: schedules and prices") {
   CHECK((sde.sampler.info(0).flags & WN_F_STOCHASTIC) != 0);
   CHECK(sde.sampler.info(0).network_passes == 2);
   // An SDE without noise is none: branches would be copies.
-  CHECK((Bench({"euler_maruyama", 1, 0}).sampler.info(0).flags & WN_F_STOCHASTIC) == 0);
+  Bench still({"euler_maruyama", 1, 0});
+  CHECK((still.sampler.info(0).flags & WN_F_STOCHASTIC) == 0);
+  CHECK(still.sampler.leg(WN_PROFILE_FINAL, 1, 0, -1, 0).total() == 13);
+  CHECK_THROWS_WITH(still.sampler.leg(WN_PROFILE_FINAL, 1, 0, 1, 0),
+                    Catch::Contains("stochasticity 1") && Catch::Contains("has no noise"));
+  // The variance-preserving path can renew all noise, and not more.
+  Bench vp({"euler", 1, 0.5, "vp"});
+  CHECK(vp.sampler.leg(WN_PROFILE_FINAL, 1, 0, 2, 0).total() == 13);
+  CHECK_THROWS_WITH(vp.sampler.leg(WN_PROFILE_FINAL, 1, 0, 3, 0),
+                    Catch::Contains("stochasticity 3") && Catch::Contains("no such amount"));
 }
 
 TEST_CASE("winnow.sit: a preview changes no bit of the steps after it") {

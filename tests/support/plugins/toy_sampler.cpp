@@ -65,7 +65,10 @@ class ToyModel {
     return out;
   }
 
-  wn::Leg leg(std::uint32_t profile, double from, double to, double, std::uint32_t steps) {
+  wn::Leg leg(std::uint32_t profile, double from, double to, double stochasticity,
+              std::uint32_t steps) {
+    if (stochasticity > 0 && eta_ == 0)
+      throw wn::Error(WN_E_FAILED_PRECONDITION, "eta is 0: there is no noise to multiply");
     wn::Leg leg;
     if (steps) {
       leg.times = even(from, to, steps);
