@@ -2,8 +2,9 @@
 //   r_k  score of the trial with noise z_k: of its preview, or with a look-ahead of the sample to
 //        which the deterministic solver takes it in n steps
 //   z*   = |z_1| unit(sum_k tanh((r_k - mean r) / (temperature std r)) z_k)
-// so a trial that failed its step pushes away. Nothing is ever copied; K trials and the step with
-// z* cost K + 1 candidates. Samples of a look-ahead are samples: the best can be the answer.
+// so a trial that scored below the mean pushes away. Nothing is ever copied; K trials and the step
+// with z* cost K + 1 candidates. Where no two trials differ in score, one of them goes on. Samples
+// of a look-ahead are samples: the best can be the answer.
 // Source: Yeh et al., "Training-free diffusion model alignment with sampling demons", 2024,
 // arXiv:2410.05760, the tanh demon.
 //
@@ -17,6 +18,8 @@
 namespace {
 
 using namespace winnow::searches;
+
+constexpr std::size_t kMostParents = 4096;  // of a mixture
 
 class Demon : public Stepwise {
  public:
@@ -39,8 +42,7 @@ class Demon : public Stepwise {
     std::iota(stops.begin(), stops.end(), 0);
     const bool previews = look_ahead_ == 0;
     const std::vector<double> trial = prices(stops, look_ahead_);
-    std::vector<double> step = prices(stops, 0, previews);
-    step.back() = prices(stops).back();
+    const std::vector<double> step = prices(stops, 0, previews);
     const auto total = [&](std::size_t k) {  // 0 trials: a plain sample
       double sum = step[0];
       for (std::size_t i = 0; i < steps(); ++i)
@@ -48,8 +50,8 @@ class Demon : public Stepwise {
       return sum;
     };
     for (;;) {
-      if (total(0) > left() + 1e-9) co_return;
-      std::size_t n = largest(total, left());
+      if (total(0) > left() + 1e-9 || !paid()) co_return;
+      std::size_t n = std::min(largest(total, left()), kMostParents);
       if (noises_ > 0) n = std::min(n, noises_);
       wn::Candidate at = start(fresh(), until(0, previews));
       co_await evaluate(at);
@@ -59,11 +61,17 @@ class Demon : public Stepwise {
           at = continue_(at, to);
         } else {
           const Noises noises = fresh(n);
-          Candidates trials;
-          for (const wn::Noise& z : noises)
-            trials.push_back(previews ? continue_(at, z, to)
-                                      : look(continue_(at, z, until(k + 1, false)), look_ahead_));
-          const std::vector<double> weights = tanh_weights(co_await evaluate(trials));
+          Candidates next, trials;
+          for (const wn::Noise& z : noises) {
+            next.push_back(continue_(at, z, to));
+            trials.push_back(previews ? next.back() : look(next.back(), look_ahead_));
+          }
+          const Scores scores = co_await evaluate(trials);
+          const std::vector<double> weights = tanh_weights(scores);
+          if (weights.empty()) {
+            at = next[best_first(scores).front()];
+            continue;
+          }
           at = continue_(at, mix(noises, weights), to);
         }
         co_await evaluate(at);
@@ -72,20 +80,21 @@ class Demon : public Stepwise {
   }
 
  private:
-  // Failed trials have none; where scores do not differ the first noise is taken.
+  // Failed trials have none; empty where the scores of the others do not differ. Rounded, for they
+  // are journalled, and machines differ in the last digit of tanh.
   std::vector<double> tanh_weights(const Scores& scores) const {
     double n = 0, mean = 0, variance = 0;
     for (const double r : scores)
       if (std::isfinite(r)) mean += (r - mean) / ++n;
     for (const double r : scores)
       if (std::isfinite(r)) variance += (r - mean) * (r - mean) / n;
+    if (!(variance > 0)) return {};
     std::vector<double> weights(scores.size(), 0);
-    weights[0] = 1;
-    if (!(variance > 0)) return weights;
     for (std::size_t k = 0; k < scores.size(); ++k)
-      weights[k] = std::isfinite(scores[k])
-                       ? std::tanh((scores[k] - mean) / (temperature_ * std::sqrt(variance)))
-                       : 0;
+      if (std::isfinite(scores[k]))
+        weights[k] = std::round(0x1p20 * std::tanh((scores[k] - mean) /
+                                                   (temperature_ * std::sqrt(variance)))) *
+                     0x1p-20;
     return weights;
   }
 

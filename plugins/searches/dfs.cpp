@@ -54,8 +54,8 @@ class Dfs : public Stepwise {
           break;
         }
         const bool bad = x.failed() || too_bad(j, x.score());
-        const wn::Candidate again =
-            renoise(best, fresh(), std::min(1.0, best.time() + back_), until(stops[j]));
+        const wn::Candidate again = renoise(x.failed() ? best : x, fresh(),
+                                            std::min(1.0, best.time() + back_), until(stops[j]));
         if (bad && tries < tries_ && cost(to_the_end(again, stops, j)) <= left() + 1e-9) {
           x = again;
           ++tries;

@@ -1,7 +1,7 @@
 // epsilon_greedy: a local search with random restarts over the noise of each step in turn.
 //   at step i, K rounds of N candidates around the pivot noise n:
-//     with chance 1 - epsilon  |n| unit(n + U(0, radius) |n| w),  w a random unit vector,
-//     orthogonal else                     a fresh noise
+//     with chance 1 - epsilon  |n| unit(n + U(0, radius) |n| w),  w an orthogonal random unit
+//     vector else                     a fresh noise
 //   the best candidate's noise becomes the pivot, if it beats the pivot's; the best one's latent is
 //   where step i + 1 begins. epsilon = 0 is zero-order search per step.
 // The first step searches over the first noise. Neighbours keep the norm: moved off the sphere,

@@ -4,7 +4,7 @@
 //                      best of b drawn at random; the mutants are run to samples
 //   mutant, t = 1      sqrt(1 - m^2) x + m e, norm kept
 //   mutant, t < 1      x_t + jitter sigma_t e,  sigma_t = sqrt((t - t') / t) noise_scale(t), the
-//                      spread of one step of the flow's SDE, from t to t'
+//                      spread of one step from t to t' of a flow's SDE with g^2 = t
 // so T steps cost 2 K T + (K - elites) sum over places of the steps from there. The fully finished
 // sample is judged, never a preview. With b = all, every mutant is one of the best: keep b small.
 // Longer than other searches: individuals of many stops, and the price of a mutant at each of them.
@@ -72,9 +72,11 @@ class Evolution : public Stepwise {
     for (;;) {
       std::size_t k = largest(total, left());
       if (population_ > 0) k = std::min(k, population_);
-      const auto last = static_cast<std::size_t>(std::floor(left() / way + 1e-9));
-      if (k == 0 && last == 0) co_return;
-      std::vector<Individual> alive(k > 0 ? 2 * k : last);  // the rest of a budget: best of few
+      // The rest of a budget: best of few.
+      const std::size_t n =
+          k > 0 ? 2 * k : static_cast<std::size_t>(std::floor(left() / way + 1e-9));
+      if (n == 0) co_return;
+      std::vector<Individual> alive(n);
       for (Individual& one : alive) grow(one, start(one.noise = fresh(), to_next(0)), 0);
       co_await evaluate(samples(alive));
       for (std::size_t g = 0; k > 0 && g < places_.size(); ++g) {

@@ -4,7 +4,8 @@
 // so a budget of B buys N = B / (d_1 + k_1 d_2 + k_1 k_2 d_3 ...) candidates, d_j the price of a
 // stretch with its preview, instead of B / (d_1 + d_2 + ...). Works with every sampler.
 // Source: early pruning of best-of-N as in TTSnap (Yu et al., 2025). An early preview tells little:
-// the default keeps half at 30 % and half of those at 60 % of the steps.
+// the default keeps half at 30 % and half of those at 60 % of the steps. Places that fall on one
+// step keep the product of their shares there.
 //
 // [search]
 // plugin = "winnow.pruned"
@@ -50,6 +51,10 @@ class Pruned : public Stepwise {
   wn::Task run() override {
     const std::vector<std::size_t> stops = stops_at(at_);
     const std::vector<double> price = prices(stops);
+    share_.assign(stops.size(), 1);
+    for (std::size_t j = 0; j < at_.size(); ++j)
+      share_[static_cast<std::size_t>(std::find(stops.begin(), stops.end(), stop_at(at_[j])) -
+                                      stops.begin())] *= keep_[j];
     const auto total = [&](std::size_t n) {
       double sum = 0;
       for (std::size_t j = 0; j < stops.size(); n = kept(n, j++))
@@ -73,12 +78,11 @@ class Pruned : public Stepwise {
 
  private:
   std::size_t kept(std::size_t n, std::size_t j) const {
-    if (j >= keep_.size()) return n;
-    return static_cast<std::size_t>(std::max(1.0, std::round(keep_[j] * static_cast<double>(n))));
+    return static_cast<std::size_t>(std::max(1.0, std::round(share_[j] * static_cast<double>(n))));
   }
 
   std::size_t candidates_;
-  std::vector<double> at_, keep_;
+  std::vector<double> at_, keep_, share_;  // share_: what is kept at each stop
 };
 
 }  // namespace

@@ -43,7 +43,7 @@ class Rbf : public Stepwise {
     for (;;) {
       const std::size_t n = std::min(
           chains_, largest([&](std::size_t m) { return static_cast<double>(m) * way; }, left()));
-      if (n == 0) co_return;
+      if (n == 0 || !paid()) co_return;
       const double spare = left() / static_cast<double>(n) - way;  // of each chain
       // Of the noises that the share buys one is part of the way.
       const double buys = price[0] > 0 ? std::floor(initial_ * (spare + way) / price[0]) - 1 : 0;

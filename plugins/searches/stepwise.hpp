@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "particles.hpp"
@@ -144,7 +146,7 @@ class Stepwise : public wn::Search {
   // ---- prices, in NFE
 
   // What one child costs from each stop to the next, the first from pure noise; all are judged,
-  // with a look-ahead by what look() makes of them, or (`judged` false) none.
+  // with a look-ahead by what look() makes of them, or (`judged` false) the sample alone.
   std::vector<double> prices(const std::vector<std::size_t>& stops, std::uint32_t look_ahead = 0,
                              bool judged = true) {
     const wn::Noise any = values({});  // never pushed
@@ -153,7 +155,7 @@ class Stepwise : public wn::Search {
     wn::Candidate last;
     double before = 0;
     for (const std::size_t stop : stops) {
-      const wn::Until to = until(stop, judged && (look_ahead == 0 || stop == steps()));
+      const wn::Until to = until(stop, stop == steps() || (judged && look_ahead == 0));
       last = last ? continue_(last, to) : start(any, to);
       all.push_back(judged && !to.scored ? look(last, look_ahead) : last);
       const double now = cost(all);
@@ -165,6 +167,12 @@ class Stepwise : public wn::Search {
   // The sample to which the deterministic solver takes it in n steps.
   wn::Candidate look(const wn::Candidate& from, std::uint32_t n) {
     return continue_(from, {.time = 0, .steps = n, .stochasticity = -1});
+  }
+
+  // Whether the budget fell since the last call: rounds that cost nothing would never end.
+  bool paid() {
+    const double before = std::exchange(left_, left());
+    return left_ != before || !std::isfinite(left_);
   }
 
   // ---- choosing
@@ -184,7 +192,7 @@ class Stepwise : public wn::Search {
   }
 
  private:
-  double stochasticity_;
+  double stochasticity_, left_ = std::numeric_limits<double>::quiet_NaN();
 };
 
 }  // namespace winnow::searches

@@ -48,7 +48,7 @@ class Svdd : public Stepwise {
       const std::size_t n = std::min(
           chains_,
           largest([&](std::size_t b) { return static_cast<double>(b) * of_a_chain(1); }, left()));
-      if (n == 0) co_return;
+      if (n == 0 || !paid()) co_return;
       std::size_t m = largest(of_a_chain, left() / static_cast<double>(n));
       if (children_ > 0) m = std::min(m, children_);
       Candidates at = start(fresh(n), until(0));

@@ -63,7 +63,7 @@ struct Laboratory {
     toy.text.replace(toy.text.find("round = 5\n"), 10, "");
     toy.text += rule;
     more.push_back("search={plugin=\"winnow." + search + "}");
-    more.push_back("sampler.eta=" + std::to_string(eta));
+    if (eta >= 0) more.push_back("sampler.eta=" + std::to_string(eta));
     outcome = toy.run("run", more);
     REQUIRE(outcome.exit == Exit::kDone);
   }
@@ -132,6 +132,15 @@ TEST_CASE("pruned keeps the better half twice, and so begins 32 where best of N 
         const auto half = static_cast<long>(story.rounds[round].size() / 2);
         CHECK(story.children(id).size() == (better < half ? 1 : 0));
       }
+  }
+  // Two places on one step keep what both of them keep: 0.9 x 0.3 of 20 at step 2.
+  const Laboratory merged("pruned\", candidates=20, at=[0.25, 0.3, 0.6], keep=[0.9, 0.3, 0.5]", {},
+                          0);
+  for (const Story& story : merged.stories()) {
+    REQUIRE(story.rounds.size() == 3);
+    CHECK(story.rounds[0].size() == 20);
+    CHECK(story.rounds[1].size() == 5);
+    CHECK(story.rounds[2].size() == 3);
   }
   // Nothing that goes on is changed by having stopped: its samples are those of best of 32.
   const Laboratory all("random\", candidates=32", {"budget.nfe=256"}, 0);
@@ -356,11 +365,15 @@ TEST_CASE("bfs keeps the number of particles, or prunes below an even share", "[
 
 TEST_CASE("dfs goes back where a preview is too bad, and ends early on easy tasks", "[branching]") {
   const Laboratory lab("dfs\", at=[0.5], back=0.25, tries=3");
-  std::size_t back = 0;
+  std::size_t back = 0, worse = 0;
   for (const Story& story : lab.stories()) {
     for (const auto& [id, m] : story.made) {
       if (m.recipe["op"] != WN_CAND_RENOISE) continue;
       ++back;
+      CHECK(m.parent == id - 1);  // from where the path stands, which need not be the best there
+      const Made& before = story.made.at(m.parent);
+      worse += before.recipe["op"] == WN_CAND_RENOISE &&
+               before.score < story.made.at(before.parent).score;
       CHECK(m.recipe["from"] == 0.75);
       CHECK(m.to == 0.5);
     }
@@ -371,6 +384,7 @@ TEST_CASE("dfs goes back where a preview is too bad, and ends early on easy task
     CHECK(story.sample_scores().size() == starts);
   }
   CHECK(back > 20);
+  CHECK(worse > 0);
   const Laboratory easy("dfs\", rule=\"threshold\", threshold=-1e9");
   for (const Story& story : easy.stories()) CHECK(story.ledger["search_nfe"] == 8);
   const Laboratory hard("dfs\", rule=\"threshold\", threshold=1e9, tries=2");
@@ -455,6 +469,8 @@ TEST_CASE("demon mixes noises by tanh of their scores, and copies nothing", "[br
       for (std::size_t k = 0; k < 6; ++k)
         CHECK(mix["w"][k].get<double>() ==
               Approx(std::tanh((scores[k] - mean) / (0.5 * std::sqrt(variance)))).margin(1e-6));
+      // No last digit of a machine's tanh is in a journal.
+      for (const json& w : mix["w"]) CHECK(std::fmod(w.get<double>() * 0x1p20, 1.0) == 0);
     }
     // Only one child of a latent has children.
     for (const auto& [id, m] : story.made) {
@@ -468,6 +484,59 @@ TEST_CASE("demon mixes noises by tanh of their scores, and copies nothing", "[br
   // 6 trials and the mixture at each of 7 steps, the first preview, the last step for nothing.
   const Laboratory exact("demon\", noises=6", {"budget.nfe=50"});
   for (const Story& story : exact.stories()) CHECK(story.ledger["search_nfe"] == 1 + 7 * 7);
+}
+
+TEST_CASE("demon begins no chain that it cannot finish, with a look-ahead either", "[branching]") {
+  for (const int budget : {8, 15, 31, 47, 60}) {
+    INFO(budget);
+    const Laboratory lab("demon\", look_ahead=2", {fmt::format("budget.nfe={}", budget)});
+    for (const Story& story : lab.stories()) {
+      std::size_t begun = 0, finished = 0;
+      for (const auto& [id, m] : story.made) {
+        begun += m.recipe["op"] == WN_CAND_START;
+        finished += m.to == 0 && !m.recipe.contains("leg") && m.score > -INFINITY;
+      }
+      CHECK(begun == finished);
+      CHECK(begun >= 1);
+    }
+  }
+}
+
+TEST_CASE("demon goes on with a trial that did not fail where scores tell nothing", "[branching]") {
+  ToyRun toy;
+  toy.text.replace(toy.text.find("round = 5\n"), 10, "");
+  REQUIRE(toy.run("run", {"search={plugin=\"winnow.demon\", noises=2}", "sampler.eta=0.4",
+                          "verifier=[{plugin=\"winnow.toy.sometimes_nan\"}]", "budget.nfe=400"})
+              .exit == Exit::kDone);
+  std::size_t first_failed = 0;
+  for (const auto& [task, records] : records_by_task(toy.folder / "run")) {
+    std::set<std::uint64_t> good, parents;
+    std::vector<std::vector<std::uint64_t>> trials;  // of each step, but for mixtures
+    for (const json& record : records) {
+      if (record["k"] == "done") good.insert(record["c"].get<std::uint64_t>());
+      if (record["k"] != "ask") continue;
+      for (const json& c : record["c"]) parents.insert(c["p"].get<std::uint64_t>());
+      if (record["c"].size() == 2) trials.push_back({record["c"][0]["id"], record["c"][1]["id"]});
+    }
+    for (const auto& pair : trials)
+      if (!good.contains(pair[0]) && good.contains(pair[1])) {
+        ++first_failed;
+        CHECK(parents.contains(pair[1]));
+      }
+  }
+  CHECK(first_failed > 5);
+}
+
+TEST_CASE("demon mixes no more noises than a recipe holds, whatever the budget", "[branching]") {
+  const Laboratory lab(
+      "demon\"", {"sampler.steps=2", "budget.nfe=5000", "tasks.classes=[3]", "tasks.repeat=1"});
+  std::size_t widest = 0;
+  for (const auto& [task, records] : records_by_task(lab.toy.folder / "run"))
+    for (const json& record : records)
+      if (record["k"] == "ask")
+        for (const json& noise : record["n"])
+          if (noise["op"] == WN_NOISE_MIX) widest = std::max(widest, noise["p"].size());
+  CHECK(widest == 4096);
 }
 
 TEST_CASE("evolution mutates noises first and latents later, and never runs an elite again",
@@ -531,6 +600,49 @@ TEST_CASE("trust_region moves around its centres, farther after success, nearer 
   CHECK(shrunk > 2);
 }
 
+TEST_CASE("trust_region's centres are the best noises so far, whoever found them", "[branching]") {
+  const Laboratory lab("trust_region\", regions=3, batch=6, share=0.5", {"budget.nfe=400"}, 0);
+  std::size_t moved = 0, foreign = 0;
+  for (const Story& story : lab.stories()) {
+    std::map<std::uint64_t, std::uint64_t> centre_of;    // of the noises that were run
+    std::vector<std::pair<double, std::uint64_t>> best;  // of the rounds before
+    for (std::size_t round = 0; round < story.rounds.size(); ++round) {
+      std::set<std::uint64_t> top;
+      for (std::size_t r = 0; r < std::min<std::size_t>(3, best.size()); ++r)
+        top.insert(best[r].second);
+      for (const std::uint64_t id : story.rounds[round]) {
+        const Made& m = story.made.at(id);
+        const json& noise = story.noises.at(m.noise);
+        if (noise["op"] != WN_NOISE_FRESH) {
+          // A mixture of one has the norm of its first parent, the centre.
+          CHECK(noise["op"] == WN_NOISE_MIX);
+          CHECK(noise["w"] == json::array({0.0, 1.0}));
+          const auto centre = noise["p"][0].get<std::uint64_t>();
+          const json& spliced = story.noises.at(noise["p"][1].get<std::uint64_t>());
+          CHECK(spliced["op"] == WN_NOISE_SPLICE);
+          CHECK(spliced["s"] == 0.5);
+          CHECK(spliced["p"][0] == centre);
+          CHECK(story.noises.at(spliced["p"][1].get<std::uint64_t>())["op"] == WN_NOISE_ROTATE);
+          CHECK(top.contains(centre));
+          centre_of[m.noise] = centre;
+          ++moved;
+        }
+        best.emplace_back(m.score, m.noise);
+      }
+      std::ranges::stable_sort(best, std::greater<>(), &std::pair<double, std::uint64_t>::first);
+      // Two of the best three around one centre: regions of their own would have kept one.
+      std::set<std::uint64_t> families;
+      std::size_t found = 0;
+      for (std::size_t r = 0; r < 3; ++r)
+        if (centre_of.contains(best[r].second))
+          families.insert(centre_of.at(best[r].second)), ++found;
+      foreign += families.size() < found;
+    }
+  }
+  CHECK(moved > 100);
+  CHECK(foreign > 0);
+}
+
 TEST_CASE("tree widens with visits, and its samples pay for their steps alone", "[branching]") {
   for (const std::string rule : {"search", "sample"}) {
     INFO(rule);
@@ -584,6 +696,9 @@ TEST_CASE("settings that make no sense are refused before anything is spent", "[
     refused(search, {}, 0, "the sampler draws no noise on the way");
   for (const char* search : {"rbf\"", "fk\"", "bfs\"", "dfs\"", "tree\""})
     refused(search, {}, 0.4, "needs scores on a fixed scale", kRanks);
+  refused("fk\", stochasticity=1", {}, 0, "has no noise on the way that could be multiplied");
+  refused("svdd\", stochasticity=1", {"sampler={plugin=\"winnow.shapes\"}", "tasks.classes=[3]"},
+          -1, "winnow.shapes has no noise on the way");
   refused("svdd\", temperature=0.1", {}, 0.4, "needs scores on a fixed scale", kRanks);
   refused("noise_optimization\"", {}, 0.4, "draws noise on the way");
   refused("pruned\", at=[0.3], keep=[0.0]", {}, 0, "which keeps nothing");
@@ -602,4 +717,9 @@ TEST_CASE("settings that make no sense are refused before anything is spent", "[
         toy.run("run", {"sampler.eta=0.4", "search={plugin=\"winnow." + search + "\"}"}),
         Catch::Contains("give budget.nfe"));
   }
+  // With a population that is given, other caps do.
+  ToyRun toy;
+  toy.text.replace(toy.text.find("nfe = 160"), 9, "candidates = 20");
+  toy.text.replace(toy.text.find("round = 5\n"), 10, "");
+  CHECK(toy.run("run", {"search={plugin=\"winnow.evolution\", population=4}"}).exit == Exit::kDone);
 }

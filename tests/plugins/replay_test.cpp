@@ -140,4 +140,34 @@ TEST_CASE("what a table does not hold is refused or fails, with the place", "[re
   CHECK_THROWS_WITH(
       recording.toy.run("svdd", recording.over_table({"search={plugin=\"winnow.svdd\"}"})),
       Catch::Contains("draws no noise on the way"));
+  for (const char* search : {"svdd", "fk"}) {
+    INFO(search);
+    try {
+      recording.toy.run("sde", recording.over_table({fmt::format(
+                                   "search={{plugin=\"winnow.{}\", stochasticity=1}}", search)}));
+      FAIL("copies were paid for");
+    } catch (const Error& error) {
+      CHECK(error.exit() == Exit::kUsage);
+      CHECK_THAT(error.what(), Catch::Contains("winnow.replay has no noise on the way"));
+    }
+  }
+}
+
+TEST_CASE("a round that costs nothing and fails is not repeated for ever", "[replay]") {
+  Recording recording;
+  // Previews for nothing, and none was recorded at time 1.
+  std::ifstream in(recording.table, std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  const std::string price = "\"preview_nfe\":\"1\"";
+  REQUIRE(bytes.find(price) != std::string::npos);
+  bytes.replace(bytes.find(price), price.size(), "\"preview_nfe\":\"0\"");
+  write(recording.table, bytes);
+  for (const char* search : {"svdd", "rbf", "demon"}) {
+    INFO(search);
+    const auto outcome = recording.toy.run(
+        search, recording.over_table(
+                    {fmt::format("search={{plugin=\"winnow.{}\", stochasticity=-1}}", search)}));
+    CHECK(outcome.exit == Exit::kCandidates);
+    CHECK(outcome.summary["ledger"]["search_nfe"] == 0);
+  }
 }
