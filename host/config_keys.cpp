@@ -96,6 +96,10 @@ ConfigSection tasks_section() {
            described(key("images", WN_OPT_STR_LIST,
                          "PNG files that condition the sampler, relative to this file."),
                      "none"),
+           described(at_least(key("limit", WN_OPT_I64,
+                                  "Only the first so many of the list, or of the file."),
+                              1),
+                     "all"),
            at_most(at_least(with_default(key("repeat", WN_OPT_I64,
                                              "The whole list is taken this often: all in order, "
                                              "then again."),

@@ -38,6 +38,11 @@ class TaskReader {
       section_.complain(kind, fmt::format("'tasks.{}' is empty, expected at least one task", kind));
     }
     if (!good || tasks_.empty() || repeat == 0) return {};
+    if (const auto limit = section_.get("limit"))
+      tasks_.resize(
+          std::min(tasks_.size(), static_cast<std::size_t>(std::get<std::int64_t>(*limit))));
+    else if (section_.node("limit"))
+      return {};
     return repeated(kind, repeat);
   }
 

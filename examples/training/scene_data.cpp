@@ -20,7 +20,7 @@ scenes::Request draw(scenes::RandomStream& random) {
 
 }  // namespace
 
-SceneBatch scene_batch(uint64_t seed, int64_t first, int64_t count) {
+SceneBatch scene_batch(uint64_t seed, int64_t first, int64_t count, scenes::Layout layout) {
   SceneBatch out;
   out.pictures = at::empty({count, scenes::kChannels, scenes::kSide, scenes::kSide}, at::kFloat);
   for (int64_t i = 0; i < count; ++i) {
@@ -28,7 +28,7 @@ SceneBatch scene_batch(uint64_t seed, int64_t first, int64_t count) {
     const scenes::Request request = draw(random);
     out.captions.push_back(scenes::describe(request, random));
     float* picture = out.pictures.data_ptr<float>() + i * kNumbers;
-    scenes::render(scenes::draw_scene(request, random), {picture, kNumbers});
+    scenes::render(scenes::draw_scene(request, random, layout), {picture, kNumbers});
     out.requests.push_back(request);
   }
   return out;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "scenes/faults.hpp"
-#include "scenes/scene.hpp"
+#include "scenes/draw.hpp"
 
 namespace winnow::training {
 
@@ -20,7 +20,8 @@ struct SceneBatch {
 
 // The pictures first, ..., first + count - 1 of the endless series `seed`: one in six shows a
 // single object, the others are drawn from the six categories alike.
-SceneBatch scene_batch(uint64_t seed, int64_t first, int64_t count);
+SceneBatch scene_batch(uint64_t seed, int64_t first, int64_t count,
+                       scenes::Layout layout = scenes::Layout::kFree);
 
 // Requests with several pictures each that try to show them: scenes with mistakes, then damaged.
 struct TriedBatch {

@@ -5,6 +5,7 @@
 //
 //   train_text_sit ... --export     # writes the weights of the last checkpoint, trains no further
 //
+// Scenes stand on a grid; the first --anywhere images of them do not.
 // Stop it at any time; the same command goes on from the last checkpoint in --folder. Scenes are
 // made as they are needed: no picture is seen twice.
 #include <ATen/ATen.h>
@@ -68,6 +69,7 @@ int run(Options& options) {
   const int64_t images = options.integer("images", 900000);
   const int64_t batch = options.integer("batch", 64);
   const auto seed = static_cast<uint64_t>(options.integer("seed", 1));
+  const int64_t anywhere = options.integer("anywhere", 0);
   const double rate = options.number("rate", 1e-3);
   const std::string folder = options.text("folder", "scenes-" + size);
   const std::string out = options.text("out", folder + "/weights.safetensors");
@@ -107,7 +109,8 @@ int run(Options& options) {
     }
   } else {
     const bool done = training::train(trainer, loop, [&](int64_t step) {
-      const SceneBatch scenes = scene_batch(seed, step * batch, batch);
+      const auto layout = step * batch < anywhere ? scenes::Layout::kFree : scenes::Layout::kGrid;
+      const SceneBatch scenes = scene_batch(seed, step * batch, batch, layout);
       const auto generator = generator_for(seed, kStep, static_cast<uint64_t>(step));
       const Bfloat16Guard guard(bf16);
       return loss_of_batch(net, scenes, generator);

@@ -16,6 +16,7 @@ constexpr int kTries = 400;      // placements before the objects are made small
 constexpr int kMostTries = 1'000'000;
 constexpr double kPlain = 0.8;   // how often an object is solid when nothing is said
 constexpr double kSmallest = 4;  // radius
+constexpr std::array<double, 3> kGrid = {6, 16, 26};
 
 template <class Value>
 Value any(int count, RandomStream& random) {
@@ -142,15 +143,28 @@ double largest_radius(int objects) {
   return table[static_cast<size_t>(objects - 1)];
 }
 
-bool place(std::vector<Placed>& objects, double largest, const Request& request,
+void stand_anywhere(Object& object, double largest, RandomStream& random) {
+  object.radius = random.uniform(kSmallest, largest);
+  const double edge = 1.05 * object.radius + kMargin;
+  object.x = random.uniform(edge, kSide - edge);
+  object.y = random.uniform(edge, kSide - edge);
+}
+
+void stand_on_grid(Object& object, RandomStream& random) {
+  object.radius = kSmallest;
+  object.x = kGrid.at(random.below(kGrid.size()));
+  object.y = kGrid.at(random.below(kGrid.size()));
+}
+
+bool place(std::vector<Placed>& objects, double largest, const Request& request, Layout layout,
            RandomStream& random) {
   std::vector<Placed> placed;
   for (Placed next : objects) {
-    Object& object = next.object;
-    object.radius = random.uniform(kSmallest, largest);
-    const double edge = 1.05 * object.radius + kMargin;
-    object.x = random.uniform(edge, kSide - edge);
-    object.y = random.uniform(edge, kSide - edge);
+    if (layout == Layout::kGrid) {
+      stand_on_grid(next.object, random);
+    } else {
+      stand_anywhere(next.object, largest, random);
+    }
     if (!fits(placed, next, request)) return false;
     placed.push_back(next);
   }
@@ -195,7 +209,7 @@ Request draw_single(RandomStream& random) {
   return request;
 }
 
-Scene draw_scene(const Request& request, RandomStream& random) {
+Scene draw_scene(const Request& request, RandomStream& random, Layout layout) {
   std::vector<Placed> objects;
   for (size_t g = 0; g < request.groups.size(); ++g) {
     const Group& group = request.groups[g];
@@ -209,7 +223,7 @@ Scene draw_scene(const Request& request, RandomStream& random) {
     }
   }
   double largest = largest_radius(request.objects());
-  for (int tries = 1; !place(objects, largest, request, random); ++tries) {
+  for (int tries = 1; !place(objects, largest, request, layout, random); ++tries) {
     if (tries % kTries == 0) largest = std::max(kSmallest, 0.95 * largest);
     if (tries == kMostTries) throw std::runtime_error("no scene was found for a request");
   }

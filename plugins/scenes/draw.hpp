@@ -25,8 +25,12 @@ Request draw_request(Category category, RandomStream& random);
 // One object, described by some of its attributes: what a text-to-image model learns words from.
 Request draw_single(RandomStream& random);
 
+// kFree   anywhere, with radii from 4 pixels to what fits: what judges learn to see
+// kGrid   the centres on a grid of 3 x 3, every radius 4: what a small sampler learns in hours
+enum class Layout : uint8_t { kFree, kGrid };
+
 // A scene with what the request asks for and nothing else; what it leaves open is drawn.
 // Throws std::runtime_error when its links contradict each other.
-Scene draw_scene(const Request& request, RandomStream& random);
+Scene draw_scene(const Request& request, RandomStream& random, Layout layout = Layout::kFree);
 
 }  // namespace winnow::scenes

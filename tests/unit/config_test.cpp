@@ -352,6 +352,18 @@ TEST_CASE("a million tasks are taken, one more is refused", "[config]") {
   CHECK(contains(bench.refusal(replaced(text, "[4]", "[4, 5]")).second, "2000000 tasks"));
 }
 
+TEST_CASE("only the first tasks of a list are taken, then again", "[config]") {
+  Workbench bench;
+  const std::string text = replaced(kSmall, "classes = [4]", "classes = [4, 5, 6]\nlimit = 2");
+  CHECK(bench.load(text).tasks.size() == 2);
+  const auto twice = bench.load(replaced(text, "limit = 2", "limit = 2\nrepeat = 2")).tasks;
+  REQUIRE(twice.size() == 4);
+  CHECK(twice[2].class_id == 4);
+  CHECK(twice[3].class_id == 5);
+  CHECK(bench.load(replaced(text, "limit = 2", "limit = 9")).tasks.size() == 3);
+  CHECK(contains(bench.refusal(replaced(text, "limit = 2", "limit = 0")).second, "'tasks.limit'"));
+}
+
 TEST_CASE("sizes are bytes or text with a unit", "[config]") {
   Workbench bench;
   const auto cache = [&](const std::string& value) {
