@@ -97,7 +97,7 @@ TEST_CASE("a scene shows what was asked for, apart and inside the picture", "[sc
   for (uint64_t i = 0; i < 5000; ++i) {
     RandomStream random(kSeed, i);
     const Request request = any_request(random);
-    const Scene scene = draw_scene(request, random);
+    const Scene scene = draw_scene(request, random, i % 2 ? Layout::kGrid : Layout::kFree);
     REQUIRE(match(request, scene).exact());
     for (const Object& a : scene.objects) {
       REQUIRE(std::min({a.x, a.y, kSide - a.x, kSide - a.y}) >= a.radius);
@@ -116,7 +116,7 @@ TEST_CASE("more than 99 % of clean pictures are read without any mistake", "[sce
   for (uint64_t i = 0; i < kScenes; ++i) {
     RandomStream random(kSeed, i);
     const Request request = any_request(random);
-    const Scene scene = draw_scene(request, random);
+    const Scene scene = draw_scene(request, random, i % 2 ? Layout::kGrid : Layout::kFree);
     const Scene found = read_picture(picture_of(scene));
     Request all;
     all.background = scene.background;
