@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "in_quotes.hpp"
+
 namespace winnow {
 namespace {
 
@@ -51,12 +53,12 @@ std::vector<int64_t> Vocabulary::encode(std::string_view text) const {
     if (found == places_.end()) {
       std::string known;
       for (const std::string& near : nearest(word, 3)) known += (known.empty() ? "" : ", ") + near;
-      throw std::runtime_error("the word '" + word + "' in '" + std::string(text) +
-                               "' is not in the vocabulary; the nearest known words are " + known);
+      throw std::runtime_error("the word " + in_quotes(word) + " in " + in_quotes(text) +
+                               " is not in the vocabulary; the nearest known words are " + known);
     }
     out.push_back(found->second);
   }
-  if (out.empty()) throw std::runtime_error("the text '" + std::string(text) + "' has no words");
+  if (out.empty()) throw std::runtime_error("the text " + in_quotes(text) + " has no words");
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "in_quotes.hpp"
 #include "safetensors_torch.hpp"
 
 namespace winnow::text_sit {
@@ -227,8 +228,9 @@ Network load_network(const std::string& path) {
 std::vector<int64_t> words_of(const Network& net, const std::string& text) {
   std::vector<int64_t> words = net.vocabulary.encode(text);
   if (static_cast<int64_t>(words.size()) > net.config.length) {
-    throw std::runtime_error("the text '" + text + "' has " + std::to_string(words.size()) +
-                             " words, at most " + std::to_string(net.config.length) + " are taken");
+    throw std::runtime_error("the text " + in_quotes(text) + " has " +
+                             std::to_string(words.size()) + " words, at most " +
+                             std::to_string(net.config.length) + " are taken");
   }
   return words;
 }

@@ -6,6 +6,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "in_quotes.hpp"
+
 namespace winnow::scenes {
 namespace {
 
@@ -135,9 +137,9 @@ class Reader {
     read_background();
     if (at_ < words_.size()) expected("the end of the text");
     if (request_.objects() > kMaxObjects) {
-      throw std::runtime_error("'" + text_ + "' asks for " + std::to_string(request_.objects()) +
-                               " objects, at most " + std::to_string(kMaxObjects) +
-                               " fit in a picture");
+      throw std::runtime_error(in_quotes(text_) + " asks for " +
+                               std::to_string(request_.objects()) + " objects, at most " +
+                               std::to_string(kMaxObjects) + " fit in a picture");
     }
     return request_;
   }
@@ -157,8 +159,8 @@ class Reader {
     return true;
   }
   [[noreturn]] void expected(const std::string& what) const {
-    throw std::runtime_error("'" + text_ +
-                             "': " + (word().empty() ? "it ends" : "found '" + word() + "'") +
+    throw std::runtime_error(in_quotes(text_) + ": " +
+                             (word().empty() ? "it ends" : "found " + in_quotes(word())) +
                              " where " + what + " was expected");
   }
 
@@ -170,7 +172,7 @@ class Reader {
     if (!background) expected("black, gray or white");
     ++at_;
     if (!take("background")) expected("'background'");
-    if (request_.background) throw std::runtime_error("'" + text_ + "' has two backgrounds");
+    if (request_.background) throw std::runtime_error(in_quotes(text_) + " has two backgrounds");
     request_.background = background;
   }
 
@@ -260,7 +262,7 @@ class Reader {
     const auto texture = value_of<Texture>(word(), kTextures);
     if (!colour && !texture) return false;
     if ((colour && group.colour) || (texture && group.texture)) {
-      throw std::runtime_error("'" + text_ + "': '" + word() + "' is the second " +
+      throw std::runtime_error(in_quotes(text_) + ": " + in_quotes(word()) + " is the second " +
                                (colour ? "colour" : "texture") + " of one object");
     }
     if (colour) group.colour = colour;

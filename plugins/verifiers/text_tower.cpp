@@ -6,6 +6,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "../in_quotes.hpp"
 #include "../safetensors_torch.hpp"
 
 namespace winnow::text_tower {
@@ -147,8 +148,8 @@ Tower take(const SafetensorsFile& file, Tensors& tensors, int64_t outputs) {
 std::vector<int64_t> places_of(const Tower& tower, const std::string& text) {
   std::vector<int64_t> words = tower.vocabulary.encode(text);
   if (static_cast<int64_t>(words.size()) > tower.positions.size(0)) {
-    throw std::runtime_error("the text '" + text + "' has " + std::to_string(words.size()) +
-                             " words, the encoder reads at most " +
+    throw std::runtime_error("the text " + in_quotes(text) + " has " +
+                             std::to_string(words.size()) + " words, the encoder reads at most " +
                              std::to_string(tower.positions.size(0)));
   }
   return words;

@@ -212,6 +212,16 @@ TEST_CASE("a prompt that the network cannot read fails its item alone, before an
   CHECK_THAT(failures[3].text, Catch::Contains("has 9 words, at most 8 are taken"));
 }
 
+TEST_CASE("a prompt of 10,000 characters is not repeated in full", "[text]") {
+  std::string many, wide;
+  for (int i = 0; i < 5000; ++i) many += "a ", wide += "\xC3\xBC";
+  Bench bench;
+  const ItemFailures failures = bench.start({many, wide});
+  CHECK_THAT(failures[0].text, Catch::Contains("...' has 5000 words"));
+  CHECK_THAT(failures[1].text, Catch::Contains("\xC3\xBC...' is not in the vocabulary"));
+  for (const auto& failure : failures) CHECK(failure.text.size() < 400);
+}
+
 TEST_CASE("a network in bfloat16 takes nearly the same step", "[text]") {
   Bench exact({.cfg_scale = 2}), rounded({.cfg_scale = 2, .precision = "bf16"});
   const std::string prompt = "a red circle and a blue square";
