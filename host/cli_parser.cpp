@@ -172,6 +172,8 @@ class Parser {
         ->required();
     exported->add_option("--out", out_, "The file to write (default: replay.safetensors).")
         ->type_name("FILE");
+    exported->add_flag("--survivors", line_.survivors,
+                       "Also of a run that gave paths up: those that its search chose.");
     plugin_flag(exported);
   }
 

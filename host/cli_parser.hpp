@@ -88,6 +88,7 @@ struct CommandLine {
   double budget = 0;
   std::string metric = "judge_mean", over = "search";
   std::vector<std::string> where;
+  bool survivors = false;  // export
 
   // stats and metrics
   std::filesystem::path set, reference;

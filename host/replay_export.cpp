@@ -27,19 +27,28 @@ using Json = nlohmann::ordered_json;
 using Heads = std::vector<float>;                            // head 0 by verifier; NaN: not judged
 using Path = std::map<double, Heads, std::greater<double>>;  // by time
 
-// The paths of one task, in the order in which they began.
+// The paths of one task from noises that are independent of all scores, in the order in which they
+// began; counts the others.
 std::vector<Path> paths_of(const std::vector<std::string>& asks,
-                           const std::unordered_map<std::uint64_t, DoneRecord>& done) {
+                           const std::unordered_map<std::uint64_t, DoneRecord>& done,
+                           std::size_t& moved) {
   std::vector<Path> paths;
+  std::set<std::uint64_t> fresh;
   std::map<std::uint64_t, std::size_t> path_of;  // by candidate
   std::map<std::uint64_t, const Candidate*> recipes;
   for (const std::string& payload : asks) {
     const AskedRecipes asked = recipes_of(nlohmann::json::parse(payload));
+    for (const Noise& noise : asked.noises)
+      if (noise.op == WN_NOISE_FRESH && noise.at.domain == 0) fresh.insert(noise.id);
     for (const Candidate& c : asked.candidates) {
       const bool goes_on = c.op == WN_CAND_CONTINUE && c.noise == 0 && path_of.contains(c.parent);
       if (c.leg_steps || c.stochasticity != 0 || c.profile != WN_PROFILE_SEARCH ||
           (c.op != WN_CAND_START && !goes_on))
         continue;
+      if (!goes_on && !fresh.contains(c.noise)) {
+        ++moved;
+        continue;
+      }
       if (!goes_on) paths.emplace_back();
       const std::size_t path = path_of[c.id] = goes_on ? path_of.at(c.parent) : paths.size() - 1;
       const auto found = done.find(c.id);
@@ -71,7 +80,7 @@ std::string safetensors_of(const std::vector<float>& scores,
 }  // namespace
 
 ReplayExport export_replay(const fs::path& directory, const RunConfig& config,
-                           const Registry& registry, const fs::path& out) {
+                           const Registry& registry, const fs::path& out, bool survivors) {
   History history(/*keep_finished=*/true);
   read_journal(
       journal_path(directory), [&](std::string_view payload) { history.add(payload); }, nullptr);
@@ -79,7 +88,7 @@ ReplayExport export_replay(const fs::path& directory, const RunConfig& config,
   std::set<double, std::greater<double>> times;
   ReplayExport result;
   for (const auto& [task, asks] : history.asks) {
-    by_task[task] = paths_of(asks, history.done[task]);
+    by_task[task] = paths_of(asks, history.done[task], result.moved);
     result.paths += by_task[task].size();
     for (const Path& path : by_task[task])
       for (const auto& [time, heads] : path) times.insert(time);
@@ -93,12 +102,21 @@ ReplayExport export_replay(const fs::path& directory, const RunConfig& config,
     result.seeds = std::min(result.seeds, by_task[t].size());
   }
   result.tasks = config.tasks.size();
+  result.paths += result.moved;
+  for (auto& [task, paths] : by_task) result.surplus += paths.size() - result.seeds;
   if (result.seeds == 0 || times.empty() || *times.rbegin() != 0)
     throw Error(
         Exit::kUsage,
         fmt::format("'{}' has a task without a path that was judged at all of the times {}; "
                     "record with winnow.random and its preview_times",
                     directory.string(), result.times));
+  if (result.incomplete > 0 && !survivors)
+    throw Error(
+        Exit::kUsage,
+        fmt::format("{} of {} paths of '{}' were not judged at every time, so what is left is "
+                    "what its search chose, and best of N on it is too good; record with "
+                    "winnow.random and its preview_times, or take it with --survivors",
+                    result.incomplete, result.paths, directory.string()));
 
   std::vector<std::size_t> judges;
   for (std::size_t v = 0; v < config.verifiers.size(); ++v) {

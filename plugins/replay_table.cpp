@@ -10,6 +10,7 @@
 #include <map>
 #include <sstream>
 #include <stdexcept>
+#include <tuple>
 
 #include "safetensors.hpp"
 
@@ -107,8 +108,15 @@ ReplayTable read_binary(const std::string& path) {
   return table;
 }
 
+// Also of files whose lines end in CRLF, as Python's csv module writes them.
+bool read_line(std::istream& in, std::string& line) {
+  if (!std::getline(in, line)) return false;
+  if (line.ends_with('\r')) line.pop_back();
+  return true;
+}
+
 struct Row {
-  std::size_t task, seed;
+  std::size_t line, task, seed;
   double time;
   std::vector<float> scores;
 };
@@ -117,14 +125,14 @@ ReplayTable read_text(const std::string& path) {
   std::ifstream in(path);
   if (!in) refuse(path, "cannot be read");
   std::string line;
-  std::getline(in, line);
+  read_line(in, line);
   std::vector<std::string> header = split(line);
   if (header.size() < 4 || header[0] != "task" || header[1] != "seed" || header[2] != "time")
     refuse(path, "line 1: found '" + line + "', expected task,seed,time and a column per verifier");
   ReplayTable table;
   table.verifiers.assign(header.begin() + 3, header.end());
   std::vector<Row> rows;
-  for (std::size_t n = 2; std::getline(in, line); ++n) {
+  for (std::size_t n = 2; read_line(in, line); ++n) {
     if (line.empty()) continue;
     const std::vector<std::string> cells = split(line);
     const std::string where = "line " + std::to_string(n);
@@ -135,7 +143,8 @@ ReplayTable read_text(const std::string& path) {
     if (!(task >= 0 && task < 1e6 && task == std::floor(task) && seed >= 0 && seed < kMostRows &&
           seed == std::floor(seed)))
       refuse(path, where + ": task and seed must be whole numbers from 0");
-    Row row{static_cast<std::size_t>(task),
+    Row row{n,
+            static_cast<std::size_t>(task),
             static_cast<std::size_t>(seed),
             number(path, cells[2], where),
             {}};
@@ -156,7 +165,12 @@ ReplayTable read_text(const std::string& path) {
                      std::to_string(table.tasks) + " tasks, " + std::to_string(table.seeds) +
                      " seeds and " + std::to_string(table.times.size()) + " times");
   table.scores.assign(cells, kNothing);
+  std::map<std::tuple<std::size_t, std::size_t, double>, std::size_t> seen;
   for (const Row& row : rows) {
+    const auto [first, is_new] = seen.try_emplace({row.task, row.seed, row.time}, row.line);
+    if (!is_new)
+      refuse(path, "line " + std::to_string(row.line) + " has the task, seed and time of line " +
+                       std::to_string(first->second));
     const auto k = static_cast<std::size_t>(
         std::find(table.times.begin(), table.times.end(), row.time) - table.times.begin());
     std::copy(

@@ -94,6 +94,39 @@ TEST_CASE("pruning over the table gives up and finishes the paths that were reco
   CHECK(found.summary["ledger"]["search_nfe"] <= 6 * 160);
   CHECK(found.summary["ledger"]["search_nfe"] > 6 * 150);
   CHECK(found.summary["ledger"]["failed_candidates"] == 0);
+  // Each path is one of those that were recorded, from its first preview to its sample.
+  const auto paths_of = [](const std::vector<json>& records) {
+    std::map<std::uint64_t, std::uint64_t> parent;
+    std::map<std::uint64_t, double> scores;
+    std::map<std::uint64_t, double> at;
+    for (const json& record : records) {
+      if (record["k"] == "ask")
+        for (const json& c : record["c"]) {
+          parent[c["id"]] = c["p"];
+          at[c["id"]] = c["to"];
+        }
+      if (record["k"] == "done" && !record["s"].empty()) scores[record["c"]] = record["s"][0][0];
+    }
+    std::map<std::uint64_t, std::map<double, double>> paths;  // of the last candidate, by time
+    for (const auto& [id, score] : scores)
+      for (std::uint64_t c = id; c != 0; c = parent.at(c)) paths[id][at.at(c)] = scores.at(c);
+    return paths;
+  };
+  const auto recorded = records_by_task(recording.toy.folder / "recording");
+  std::size_t whole = 0;
+  for (const auto& [task, records] : records_by_task(recording.toy.folder / "replayed")) {
+    const auto there = paths_of(recorded.at(task));
+    for (const auto& [id, path] : paths_of(records)) {
+      whole += path.size() == 3;
+      CHECK(std::ranges::any_of(there, [&](const auto& other) {
+        return std::ranges::all_of(path, [&](const auto& stop) {
+          const auto found = other.second.find(stop.first);
+          return found != other.second.end() && found->second == stop.second;
+        });
+      }));
+    }
+  }
+  CHECK(whole > 6 * 5);
 }
 
 TEST_CASE("a table of CSV says the same as the one of safetensors", "[replay]") {
@@ -110,6 +143,39 @@ TEST_CASE("a table of CSV says the same as the one of safetensors", "[replay]") 
   const auto csv = recording.toy.run("csv", recording.over_table({"budget.nfe=80"}));
   for (std::size_t task = 0; task < 6; ++task)
     CHECK(csv.summary["tasks"][task]["scores"] == binary.summary["tasks"][task]["scores"]);
+  // As Python's csv module ends lines.
+  std::string crlf;
+  for (const char c : text) crlf += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  write(recording.table, crlf);
+  CHECK(recording.toy.run("crlf", recording.over_table({"budget.nfe=80"}))
+            .summary["tasks"][0]["scores"] == csv.summary["tasks"][0]["scores"]);
+}
+
+TEST_CASE("a table holds independent seeds alone, not what a search moved or chose", "[replay]") {
+  ToyRun toy;
+  toy.text.replace(toy.text.find("round = 5\n"), 10, "");
+  const auto table = toy.folder.path() / "pool.safetensors";
+  const auto exported = [&](const std::string& name, const Overrides& how, bool survivors) {
+    if (!std::filesystem::exists(toy.folder.path() / name))
+      REQUIRE(toy.run(name, how).exit == Exit::kDone);
+    return export_replay(toy.folder.path() / name, toy.config(how), toy_plugins(), table,
+                         survivors);
+  };
+  // 20 paths a task, of which the first pivot alone is no neighbour of another noise.
+  const Overrides moves{"search={plugin=\"winnow.zero_order\", neighbours=4}"};
+  const ReplayExport moved = exported("moved", moves, false);
+  CHECK(moved.paths == 6 * 20);
+  CHECK(moved.moved == 6 * 19);
+  CHECK(moved.seeds == 1);
+  CHECK(moved.incomplete == 0);
+  // 32 are begun and 8 finished, the best ones.
+  const Overrides prunes{"search={plugin=\"winnow.pruned\"}"};
+  CHECK_THROWS_WITH(exported("pruned", prunes, false),
+                    Catch::Contains("144 of 192 paths") && Catch::Contains("--survivors"));
+  const ReplayExport chosen = exported("pruned", prunes, true);
+  CHECK(chosen.seeds == 8);
+  CHECK(chosen.incomplete == 6 * 24);
+  CHECK(chosen.surplus == 0);
 }
 
 TEST_CASE("what a table does not hold is refused or fails, with the place", "[replay]") {
@@ -127,6 +193,8 @@ TEST_CASE("what a table does not hold is refused or fails, with the place", "[re
   refused("task,seed,time,v\n0,0,1.5,1\n0,0,0,1\n", "falling times");
   refused("task,seed,time,v\n0,0,0.5,1\n0,60000,0,1\n", "only 2 rows");
   refused("task,seed,time,v\n", "expected some of each");
+  refused("task,seed,time,v\n0,0,0.5,1\n0,0,0,2\n0,0,0.5,3\n",
+          "line 4 has the task, seed and time of line 2");
   // One task of six, and a hole: the others fail by name, the run goes on.
   write(file, "task,seed,time,v\n0,0,0.5,1\n0,0,0,2\n0,1,0.5,3\n");
   const auto outcome = recording.toy.run("holes", recording.over_table({"budget.nfe=40"}));
@@ -150,6 +218,28 @@ TEST_CASE("what a table does not hold is refused or fails, with the place", "[re
       CHECK(error.exit() == Exit::kUsage);
       CHECK_THAT(error.what(), Catch::Contains("winnow.replay has no noise on the way"));
     }
+  }
+}
+
+TEST_CASE("a round in which every particle fails ends no run", "[replay]") {
+  Recording recording;
+  recording.table = recording.toy.folder.path() / "pool.csv";
+  std::string text = "task,seed,time,v\n";  // samples alone were judged
+  for (int task = 0; task < 6; ++task)
+    for (int seed = 0; seed < 8; ++seed)
+      for (const double time : {0.75, 0.5, 0.25, 0.0})
+        text += fmt::format("{},{},{},{}\n", task, seed, time,
+                            time > 0 ? "" : fmt::format("{}", seed + task));
+  write(recording.table, text);
+  for (const char* search : {"fk", "bfs", "svdd", "code", "beam", "dsearch"}) {
+    INFO(search);
+    const auto outcome = recording.toy.run(
+        search, recording.over_table(
+                    {fmt::format("search={{plugin=\"winnow.{}\", stochasticity=-1}}", search)}));
+    CHECK(outcome.exit == Exit::kCandidates);
+    CHECK(outcome.summary["ledger"]["failed_candidates"] > 6);
+    CHECK(outcome.summary["ledger"]["search_nfe"] >
+          6 * 150);  // it went on to the end of the budget
   }
 }
 
