@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
 
+#include <algorithm>
+#include <optional>
 #include <sstream>
 
 #include "host/cli_verbs.hpp"
@@ -21,37 +23,56 @@ constexpr std::uint64_t kMaxText = 64ull << 20;
 
 std::string read_text(const fs::path& file) { return disk::read_all(file, kMaxText); }
 
-// What makes the summary's row of the study's base: these tables of its first run, as the run's
-// config has them; empty when the run directory is not there any more.
-std::string tables_of(const fs::path& folder, const Table& summary, std::size_t row) {
+Table table_of(const fs::path& folder) {
   std::error_code missing;
-  if (!fs::exists(folder / "table.csv", missing)) return "";
-  const Table table = table_of_csv(read_text(folder / "table.csv"));
-  const auto run = find_column(table, "run"), seed = find_column(table, "seed");
-  if (!run || !seed) return "";
-  for (const auto& cells : table.rows) {
-    bool same = true;
-    for (std::size_t c = 0; c < *seed && same; ++c) {
-      const auto there = find_column(summary, table.columns[c]);
-      same = there && cell_text(summary.rows[row][*there]) == cell_text(cells[c]);
-    }
-    if (!same) continue;
-    const fs::path config = folder.parent_path() / cell_text(cells[*run]) / "run.toml";
-    if (!fs::exists(config, missing)) return "";
-    Diagnostics mistakes;
-    const auto parsed = parse_toml(read_text(config), config.string(), mistakes);
-    mistakes.throw_if_any();
-    std::ostringstream text;
-    for (const char* name : {"budget", "sampler", "verifier", "search"}) {
-      const toml::node* node = parsed->get(name);
-      if (!node) continue;
-      toml::table one;
-      one.insert(name, *node);
-      text << one << "\n";
-    }
-    return text.str();
+  const fs::path file = folder / "table.csv";
+  return fs::exists(file, missing) ? table_of_csv(read_text(file)) : Table{};
+}
+
+// The config of the first run of the summary's row; nothing when it is not there any more.
+std::optional<toml::table> config_of(const fs::path& folder, const Table& table,
+                                     const Table& summary, std::size_t row) {
+  const auto run = find_column(table, "run");
+  const std::vector<std::size_t> rows = rows_of_point(table, summary, row);
+  if (!run || rows.empty()) return std::nullopt;
+  const fs::path config =
+      folder.parent_path() / cell_text(table.rows[rows.front()][*run]) / "run.toml";
+  std::error_code missing;
+  if (!fs::exists(config, missing)) return std::nullopt;
+  Diagnostics mistakes;
+  auto parsed = parse_toml(read_text(config), config.string(), mistakes);
+  mistakes.throw_if_any();
+  return std::move(*parsed);
+}
+
+// What makes the row of the study's base: these tables.
+std::string tables_of(const toml::table& config) {
+  std::ostringstream text;
+  for (const char* name : {"budget", "sampler", "verifier", "search"}) {
+    const toml::node* node = config.get(name);
+    if (!node) continue;
+    toml::table one;
+    one.insert(name, *node);
+    text << one << "\n";
   }
-  return "";
+  return text.str();
+}
+
+// Columns of a verifier: its name, with "_mean" or a quantile behind it.
+bool is_of(const std::string& metric, const std::string& verifier) {
+  if (!metric.starts_with(verifier)) return false;
+  const std::string rest = metric.substr(verifier.size());
+  return rest.empty() || rest == "_mean" || (rest.starts_with("_q") && rest.size() == 4);
+}
+
+bool selects_by(const toml::table& config, const std::string& metric) {
+  const toml::array* verifiers = config.get_as<toml::array>("verifier");
+  if (!verifiers) return false;
+  return std::any_of(verifiers->begin(), verifiers->end(), [&](const toml::node& node) {
+    const toml::table* one = node.as_table();
+    return one && (*one)["role"].value_or<std::string>("select") == "select" &&
+           is_of(metric, (*one)["name"].value_or<std::string>(""));
+  });
 }
 
 std::string line_of(const char* place, const Recommended& r, const std::string& metric) {
@@ -59,16 +80,32 @@ std::string line_of(const char* place, const Recommended& r, const std::string& 
   for (const auto& [name, text] : r.labels) labels.push_back(fmt::format("{} = {}", name, text));
   const std::string interval =
       r.low && r.high ? fmt::format(" [{:.4g}, {:.4g}]", *r.low, *r.high) : "";
-  return fmt::format("{}: {}\n  {} {:.4g}{} with {} NFE per sample\n", place,
-                     fmt::join(labels, ", "), metric, r.value, interval, grouped(r.nfe));
+  return fmt::format("{}: {}\n  {} {:.4g}{} with {} NFE per sample, {} {}\n", place,
+                     fmt::join(labels, ", "), metric, r.value, interval, grouped(r.nfe), r.seeds,
+                     r.seeds == 1 ? "seed" : "seeds");
 }
 
 ordered_json json_of(const Recommended& r) {
-  ordered_json json = {{"labels", ordered_json::object()}, {"nfe", r.nfe}, {"value", r.value}};
+  ordered_json json = {
+      {"labels", ordered_json::object()}, {"nfe", r.nfe}, {"seeds", r.seeds}, {"value", r.value}};
   for (const auto& [name, text] : r.labels) json["labels"][name] = text;
   json["low"] = r.low ? ordered_json(*r.low) : nullptr;
   json["high"] = r.high ? ordered_json(*r.high) : nullptr;
   return json;
+}
+
+ordered_json json_of(const std::optional<MeanInterval>& difference) {
+  if (!difference) return nullptr;
+  return {{"mean", difference->mean}, {"low", difference->low}, {"high", difference->high}};
+}
+
+std::string comparison_of(const Recommendation& found, const std::string& over) {
+  if (!found.runner_up) return fmt::format("no other {} to compare with\n", over);
+  if (!found.difference) return "not resolved: fewer than two seeds can be compared\n";
+  const MeanInterval& d = *found.difference;
+  return fmt::format(
+      "{}: the difference, seed by seed, is {:.4g} [{:.4g}, {:.4g}] (95 % for all {} settings)\n",
+      found.resolved ? "resolved" : "not resolved", d.mean, d.low, d.high, found.settings);
 }
 
 RowFilter filter_of(const std::vector<std::string>& where) {
@@ -92,15 +129,23 @@ Answer recommend_verb(const CommandLine& line) {
                                           "make it with winnow study",
                                           line.directory.string()));
   const Table summary = table_of_csv(read_text(file));
-  const Recommendation found =
-      recommend(summary, line.budget, line.metric, line.over, filter_of(line.where));
-  const std::string config = tables_of(file.parent_path(), summary, found.best.row);
+  const fs::path folder = fs::absolute(file).parent_path();
+  const Table table = table_of(folder);
+  const auto selected = [&](std::size_t row) {
+    const auto config = config_of(folder, table, summary, row);
+    return config && selects_by(*config, line.metric);
+  };
+  const Recommendation found = recommend(summary, table, line.budget, line.metric, line.over,
+                                         filter_of(line.where), selected);
+  const auto best = config_of(folder, table, summary, found.best.row);
+  const std::string config = best ? tables_of(*best) : "";
   Answer answer;
   answer.text = line_of("best", found.best, found.metric);
   if (found.runner_up) answer.text += line_of("runner-up", *found.runner_up, found.metric);
-  answer.text += !found.runner_up ? fmt::format("no other {} to compare with\n", line.over)
-                 : found.resolved ? "resolved: their 95 % intervals do not meet\n"
-                                  : "not resolved: their 95 % intervals meet\n";
+  answer.text += comparison_of(found, line.over);
+  if (found.climbed > 0)
+    answer.text += fmt::format("left out: {} settings that selected by what {} measures\n",
+                               found.climbed, found.metric);
   if (found.settings > 1)
     answer.text += fmt::format(
         "chosen as the best of {} settings on these seeds, so its value is "
@@ -111,7 +156,9 @@ Answer recommend_verb(const CommandLine& line) {
                  {"budget", line.budget},
                  {"best", json_of(found.best)},
                  {"runner_up", found.runner_up ? json_of(*found.runner_up) : ordered_json(nullptr)},
+                 {"difference", json_of(found.difference)},
                  {"resolved", found.resolved},
+                 {"climbed", found.climbed},
                  {"settings", found.settings},
                  {"config", config}};
   return answer;

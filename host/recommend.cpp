@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "host/error.hpp"
 #include "host/study_table.hpp"
@@ -55,10 +56,45 @@ double most_seeds(const Table& table, const RowFilter& where) {
   return most;
 }
 
+// Of two points, over the seeds that both have.
+std::optional<MeanInterval> paired_difference(const Table& table, const Table& summary,
+                                              std::size_t row, std::size_t other,
+                                              const std::string& metric, double level) {
+  const auto values = [&](std::size_t point) {
+    std::map<std::string, double> by_seed;
+    for (const std::size_t r : rows_of_point(table, summary, point))
+      if (const auto value = number(table, r, metric))
+        by_seed[cell_text(table.rows[r][column(table, "seed")])] = *value;
+    return by_seed;
+  };
+  const auto a = values(row), b = values(other);
+  std::vector<double> differences;
+  for (const auto& [seed, value] : a)
+    if (const auto found = b.find(seed); found != b.end())
+      differences.push_back(value - found->second);
+  if (differences.size() < 2) return std::nullopt;
+  return t_interval(differences, level);
+}
+
 }  // namespace
 
-Recommendation recommend(const Table& summary, double budget, const std::string& metric,
-                         const std::string& over, const RowFilter& where) {
+std::vector<std::size_t> rows_of_point(const Table& table, const Table& summary, std::size_t row) {
+  std::vector<std::size_t> found;
+  const auto seed = find_column(table, "seed");
+  for (std::size_t r = 0; seed && r < table.rows.size(); ++r) {
+    bool same = true;
+    for (std::size_t c = 0; c < *seed && same; ++c) {
+      const auto there = find_column(summary, table.columns[c]);
+      same = there && cell_text(summary.rows[row][*there]) == cell_text(table.rows[r][c]);
+    }
+    if (same) found.push_back(r);
+  }
+  return found;
+}
+
+Recommendation recommend(const Table& summary, const Table& table, double budget,
+                         const std::string& metric, const std::string& over, const RowFilter& where,
+                         const Selected& selected) {
   const std::size_t value = column(summary, metric), cost = column(summary, "total_nfe");
   const std::size_t setting = column(summary, over);
   for (const auto& [name, texts] : where) column(summary, name);
@@ -82,8 +118,18 @@ Recommendation recommend(const Table& summary, double budget, const std::string&
         number(summary, row, "seeds") != seeds || std::isnan(cell_number(summary.rows[row][value])))
       continue;
     least = std::min(least, nfe);
-    if (nfe <= budget + 1e-9) affordable.push_back(row);
+    if (nfe > budget + 1e-9) continue;
+    if (selected && selected(row))
+      ++out.climbed;
+    else
+      affordable.push_back(row);
   }
+  if (affordable.empty() && out.climbed > 0)
+    throw Error(Exit::kUsage,
+                fmt::format("in all {} settings within the budget samples were selected by what {} "
+                            "measures, so it says nothing of them; take --metric of a verifier "
+                            "that did not select",
+                            out.climbed, metric));
   if (affordable.empty())
     throw Error(Exit::kUsage,
                 std::isinf(least)
@@ -101,6 +147,7 @@ Recommendation recommend(const Table& summary, double budget, const std::string&
       r.labels.emplace_back(summary.columns[c], cell_text(summary.rows[row][c]));
     r.nfe = cell_number(summary.rows[row][cost]);
     r.value = cell_number(summary.rows[row][value]);
+    r.seeds = seeds;
     r.low = number(summary, row, metric + "_low");
     r.high = number(summary, row, metric + "_high");
     r.row = row;
@@ -112,9 +159,9 @@ Recommendation recommend(const Table& summary, double budget, const std::string&
   });
   if (other == affordable.end()) return out;
   out.runner_up = as_recommended(*other);
-  const auto& worst_of_best = out.higher_is_better ? out.best.low : out.best.high;
-  const auto& best_of_other = out.higher_is_better ? out.runner_up->high : out.runner_up->low;
-  out.resolved = worst_of_best && best_of_other && sign * *worst_of_best > sign * *best_of_other;
+  out.difference = paired_difference(table, summary, out.best.row, *other, metric,
+                                     1 - 0.05 / static_cast<double>(out.settings - 1));
+  out.resolved = out.difference && (out.difference->low > 0 || out.difference->high < 0);
   return out;
 }
 

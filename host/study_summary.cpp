@@ -49,7 +49,7 @@ MeanInterval over_rows(const Table& table, std::size_t first, std::size_t last,
 
 }  // namespace
 
-MeanInterval t_interval(const std::vector<double>& values) {
+MeanInterval t_interval(const std::vector<double>& values, double level) {
   const auto n = static_cast<double>(values.size());
   double mean = 0;
   for (const double value : values) mean += value / n;
@@ -57,7 +57,8 @@ MeanInterval t_interval(const std::vector<double>& values) {
   double variance = 0;
   for (const double value : values) variance += (value - mean) * (value - mean) / (n - 1);
   const boost::math::students_t distribution(n - 1);
-  const double half = boost::math::quantile(distribution, 0.975) * std::sqrt(variance / n);
+  const double half =
+      boost::math::quantile(distribution, (1 + level) / 2) * std::sqrt(variance / n);
   return {mean, mean - half, mean + half};
 }
 

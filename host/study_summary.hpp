@@ -14,7 +14,7 @@ Table summarise(const Table& table);
 struct MeanInterval {
   double mean, low, high;  // NaN: none
 };
-// Mean of at least one value; with one value no interval.
-MeanInterval t_interval(const std::vector<double>& values);
+// Mean of at least one value; with one value no interval. `level` in (0, 1).
+MeanInterval t_interval(const std::vector<double>& values, double level = 0.95);
 
 }  // namespace winnow

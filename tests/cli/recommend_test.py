@@ -21,13 +21,22 @@ axes = [
 
 class Recommendations(CliTest):
     def test_the_best_setting_within_the_budget_is_printed_with_its_search(self):
+        # The same verifier twice, of which one is held out.
+        held_out = "[[verifier]]\nplugin = 'winnow.brightness'\nname = 'twin'\nrole = 'report'\n"
+        self.config.write_text(self.config.read_text() + held_out)
         self.write("study.toml", STUDY)
         self.done("study", "study.toml", "--progress", "none")
-        tiny = ["recommend", "studies/tiny", "--metric", "brightness_mean"]
+        tiny = ["recommend", "studies/tiny", "--metric", "twin_mean"]
         rich = self.done(*tiny, "--budget", "1000").stdout
-        for text in ("best: search = four", "runner-up: search = one", "resolved", "best of 2 settings",
-                     "[budget]", "[sampler]", "[[verifier]]", "[search]", "winnow.random", "candidates = 4"):
+        for text in ("best: search = four", "runner-up: search = one", "the difference, seed by seed, is ", "best of 2 settings",
+                     "2 seeds", "[budget]", "[sampler]", "[[verifier]]", "[search]", "winnow.random", "candidates = 4"):
             self.assertIn(text, rich)
+        found = self.json(*tiny, "--budget", "1000")
+        self.assertGreater(found["difference"]["mean"], 0)
+        self.assertEqual(found["resolved"], found["difference"]["low"] > 0)
+        self.assertEqual("\nresolved: " in rich, found["resolved"])
+        self.refused(2, "recommend", "studies/tiny", "--metric", "brightness_mean", "--budget", "1000",
+                     says=["in all 2 settings", "take --metric of a verifier that did not select"])
         poor = self.json(*tiny, "--budget", "8")
         self.assertEqual(poor["best"]["labels"]["search"], "one")
         self.assertIsNone(poor["runner_up"])
@@ -49,6 +58,9 @@ class Recommendations(CliTest):
                   "verifier=[{plugin='winnow.replay_scores', table='pool.safetensors'}]", "search={plugin='winnow.pruned', at=[0.5], keep=[0.5]}",
                   "--out", "replayed", "--progress", "none")
         self.refused(2, "export", "--replay", "nothing", says=["is no run directory"])
+        self.done("run", "toy.toml", "search={plugin='winnow.pruned'}", "--out", "chosen", "--progress", "none")
+        self.refused(2, "export", "--replay", "chosen", says=["were not judged at every time", "--survivors"])
+        self.assertIn("too good", self.done("export", "--replay", "chosen", "--survivors", "--out", "chosen.safetensors").stdout)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,10 @@
 #include "host/recommend.hpp"
 
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
 #include "host/error.hpp"
 #include "tests/support/catch.hpp"
 
@@ -21,6 +26,24 @@ const char* kSummary =
 const Table& summary() {
   static const Table table = table_of_csv(kSummary);
   return table;
+}
+
+// The seeds of three of its rows: every seed of rbf is above the same of random.
+const Table& table() {
+  static const Table rows = [] {
+    std::string text = "study,sweep,verifier,search,budget.nfe,seed,run,judge_mean,frechet\n";
+    const auto point = [&](const char* keys, std::array<double, 3> judge) {
+      for (std::size_t seed = 0; seed < 3; ++seed)
+        text += fmt::format("s,all,{},{},r,{},\n", keys, seed + 1, judge[seed]);
+    };
+    point("oracle,random,100", {-0.9, -0.5, -0.1});
+    point("oracle,random,300", {-0.8, -0.4, 0.0});
+    point("oracle,\"rbf, two\",100", {-0.8, -0.36, -0.1});
+    point("oracle,\"rbf, two\",300", {-0.6, -0.21, 0.21});
+    point("probe,fk,100", {-0.41, -0.2, -0.62});
+    return table_of_csv(text);
+  }();
+  return rows;
 }
 
 std::string label(const Recommended& r, const std::string& column) {
@@ -47,7 +70,7 @@ TEST_CASE("a table reads back from CSV as it was written", "[recommend]") {
 
 TEST_CASE("the best setting within the budget is named with its runner-up", "[recommend]") {
   const auto with = [&](double budget, const char* metric = "judge_mean", RowFilter where = {}) {
-    return recommend(summary(), budget, metric, "search", where);
+    return recommend(summary(), table(), budget, metric, "search", where);
   };
   const Recommendation rich = with(300);
   CHECK(label(rich.best, "search") == "rbf, two");
@@ -57,18 +80,26 @@ TEST_CASE("the best setting within the budget is named with its runner-up", "[re
   CHECK(rich.best.nfe == 299);
   REQUIRE(rich.runner_up);
   CHECK(label(*rich.runner_up, "search") == "random");
+  // Seed by seed 0.2, 0.19, 0.21, while the intervals of the two means would be 1 wide.
+  REQUIRE(rich.difference);
+  CHECK(rich.difference->mean == Approx(0.2));
   CHECK(rich.resolved);
   CHECK(rich.settings == 5);
+  CHECK(rich.best.seeds == 3);
+  // t of 2 degrees at 1 - 0.05 / 4, two-sided: 8.8602; 0.01 / sqrt(3) is the error of the mean.
+  CHECK(rich.difference->mean - rich.difference->low ==
+        Approx(8.8602 * 0.01 / std::sqrt(3.0)).epsilon(1e-4));
+  CHECK_FALSE(recommend(summary(), {}, 300, "judge_mean", "search", {}).resolved);
 
   const Recommendation poor = with(100);
   CHECK(label(poor.best, "search") == "fk");
   CHECK(label(*poor.runner_up, "search") == "rbf, two");
-  CHECK_FALSE(poor.resolved);  // [-0.6, -0.22] and [-0.44, -0.40]
+  CHECK_FALSE(poor.resolved);
 
   const Recommendation oracle = with(100, "judge_mean", {{"verifier", {"oracle"}}});
   CHECK(label(oracle.best, "search") == "rbf, two");
   CHECK(label(*oracle.runner_up, "search") == "random");
-  CHECK(oracle.resolved);  // -0.44 above -0.45
+  CHECK_FALSE(oracle.resolved);  // 0.1, 0.14, 0
   CHECK_FALSE(
       with(100, "judge_mean", {{"budget.nfe", {"100"}}, {"verifier", {"probe"}}}).runner_up);
 
@@ -80,15 +111,29 @@ TEST_CASE("the best setting within the budget is named with its runner-up", "[re
   CHECK(label(with(300, "frechet_mean").best, "search") == "fk");
 }
 
+TEST_CASE("rows in which the metric selected are left out", "[recommend]") {
+  const auto by_oracle = [](std::size_t row) {
+    return cell_text(summary().rows[row][2]) == "oracle";
+  };
+  const Recommendation found =
+      recommend(summary(), table(), 300, "judge_mean", "search", {}, by_oracle);
+  CHECK(label(found.best, "search") == "fk");
+  CHECK(found.settings == 1);
+  CHECK(found.climbed == 4);
+  CHECK_THROWS_WITH(recommend(summary(), table(), 300, "judge_mean", "search",
+                              {{"verifier", {"oracle"}}}, by_oracle),
+                    Catch::Contains("in all 4 settings") && Catch::Contains("did not select"));
+}
+
 TEST_CASE("what cannot be recommended is refused with what there is", "[recommend]") {
-  CHECK_THROWS_WITH(recommend(summary(), 50, "judge_mean", "search", {}),
+  CHECK_THROWS_WITH(recommend(summary(), {}, 50, "judge_mean", "search", {}),
                     Catch::Contains("at most 50 NFE") && Catch::Contains("the cheapest costs 96"));
-  CHECK_THROWS_WITH(recommend(summary(), 300, "judge_men", "search", {}),
+  CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_men", "search", {}),
                     Catch::Contains("no column 'judge_men'") && Catch::Contains("judge_mean"));
-  CHECK_THROWS_WITH(recommend(summary(), 300, "total_nfe", "search", {}),
+  CHECK_THROWS_WITH(recommend(summary(), {}, 300, "total_nfe", "search", {}),
                     Catch::Contains("'total_nfe' is what a setting costs"));
-  CHECK_THROWS_WITH(recommend(summary(), 300, "judge_mean", "serch", {}),
+  CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_mean", "serch", {}),
                     Catch::Contains("no column 'serch'"));
-  CHECK_THROWS_WITH(recommend(summary(), 300, "judge_mean", "search", {{"verifer", {"x"}}}),
+  CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_mean", "search", {{"verifer", {"x"}}}),
                     Catch::Contains("verifier"));
 }
