@@ -172,7 +172,7 @@ TEST_CASE("the SDE of every diffusion has the marginals of the ODE at every time
       CHECK(two_sample_distance(sde[q], ode[q]) < two_sample);
       CHECK(distance_to_law(sde[q], t) < one_sample);
     }
-    // The spread of the samples is the data's: read the positions of noises wrongly, and it is not.
+    // The spread of the samples is the data's. That steps read the right noises is pitfalls_test's.
     const double variance = kWidth * kWidth + kShares[0] * kShares[1] *
                                                   (kCentres[0] - kCentres[1]) *
                                                   (kCentres[0] - kCentres[1]);
@@ -181,6 +181,22 @@ TEST_CASE("the SDE of every diffusion has the marginals of the ODE at every time
 }
 
 TEST_CASE("a noise that is used twice, or left out, is seen by the test of the marginals") {
+  // noise(0) again in the first of few steps: its coefficients add up, where variances should.
+  const std::vector<double> few = uniform_times(1, 0, 8);
+  const auto apart = walk(few, true, 3, Diffusion::kSigma, 4000, 21);
+  std::mt19937_64 again(23);
+  std::normal_distribution<double> drawn;
+  std::vector<double> twice;
+  for (int i = 0; i < 4000; ++i) {
+    const double first = drawn(again);
+    double x = first;
+    for (size_t k = 0; k < 2; ++k) {
+      const StepFactors f = sde_factors(few[k], few[k + 1], 3, Diffusion::kSigma);
+      x = f.x * x + f.u * mixture_velocity(x, few[k]) + f.noise * (k ? drawn(again) : first);
+    }
+    twice.push_back(x);
+  }
+  CHECK(two_sample_distance(apart[0], twice) > 1.95 * std::sqrt(2.0 / 4000));
   const std::vector<double> times = uniform_times(1, 0, 400);
   const auto right = walk(times, true, 3, Diffusion::kSigma, 4000, 21);
   std::mt19937_64 engine(23);

@@ -350,7 +350,16 @@ TEST_CASE("bfs keeps the number of particles, or prunes below an even share", "[
   const Laboratory lab("bfs\", temperature=0.002");
   for (const Story& story : lab.stories()) {
     REQUIRE(story.rounds.size() == 4);  // 2, 4, 6 and the end
-    for (const std::size_t round : {0, 1, 2}) CHECK(story.rounds[round].size() == 20);
+    for (const std::size_t round : {0, 1, 2}) {
+      CHECK(story.rounds[round].size() == 20);
+      double sum = 0;
+      for (const std::uint64_t id : story.rounds[round])
+        sum += std::exp(500 * story.made.at(id).score);
+      for (const std::uint64_t id : story.rounds[round]) {
+        const double wanted = 20 * std::exp(500 * story.made.at(id).score) / sum;
+        CHECK(std::abs(static_cast<double>(story.children(id).size()) - wanted) < 1);
+      }
+    }
   }
   const Laboratory pruned("bfs\", temperature=0.01, rule=\"prune\", particles=20", {}, 0);
   for (const Story& story : pruned.stories()) {
@@ -667,6 +676,68 @@ TEST_CASE("tree widens with visits, and its samples pay for their steps alone", 
     }
     CHECK(shared > 100);
   }
+}
+
+TEST_CASE("tree goes down by values and visits, and backs up soft means", "[branching]") {
+  // Its header over again: lambda 50, exploration 1, room for max(1, floor(visits^0.6)) children.
+  const double lambda = 50;
+  const Laboratory lab("tree\", levels=4, lambda=50.0, exploration=1.0, widening=1.0, power=0.6",
+                       {"budget.nfe=400"});
+  struct Node {
+    std::vector<std::uint64_t> children;
+    double value = 0, visits = 0;
+  };
+  std::size_t expansions = 0, depths = 0;
+  for (const Story& story : lab.stories()) {
+    std::map<std::uint64_t, Node> nodes{{0, {}}};
+    std::vector<double> scores;
+    const auto promising = [&](const Node& node) {
+      double mean = 0, variance = 0;
+      for (const double s : scores) mean += s / static_cast<double>(scores.size());
+      for (const double s : scores) variance += (s - mean) * (s - mean);
+      const double deviation = std::sqrt(variance / static_cast<double>(scores.size()));
+      return *std::ranges::max_element(node.children, {}, [&](std::uint64_t c) {
+        const Node& child = nodes.at(c);
+        return child.value + deviation * std::sqrt(std::log(node.visits) / child.visits);
+      });
+    };
+    const auto down = [&] {
+      for (;;) {
+        std::vector<std::uint64_t> path{0};
+        while (path.size() <= 4) {
+          const Node& node = nodes.at(path.back());
+          const double room = std::max(1.0, std::floor(std::pow(node.visits, 0.6)));
+          if (static_cast<double>(node.children.size()) < room) return path;
+          path.push_back(promising(node));
+        }
+        for (const std::uint64_t id : path) nodes.at(id).visits += 1;
+      }
+    };
+    for (const auto& round : story.rounds) {
+      if (story.made.at(round.back()).to > 0) continue;  // the budget ended here
+      std::vector<std::uint64_t> path = down();
+      REQUIRE(story.made.at(round.front()).parent == path.back());
+      ++expansions;
+      depths += path.size() - 1;
+      for (const std::uint64_t id : round) {
+        nodes.at(path.back()).children.push_back(id);
+        nodes[id];
+        path.push_back(id);
+      }
+      scores.push_back(story.made.at(round.back()).score);
+      nodes.at(path.back()).value = scores.back();
+      for (auto id = path.rbegin(); id != path.rend(); ++id) {
+        Node& node = nodes.at(*id);
+        node.visits += 1;
+        if (node.children.empty()) continue;
+        double sum = 0;
+        for (const std::uint64_t c : node.children) sum += std::exp(lambda * nodes.at(c).value);
+        node.value = std::log(sum / static_cast<double>(node.children.size())) / lambda;
+      }
+    }
+  }
+  CHECK(expansions > 6 * 50);
+  CHECK(depths > expansions / 2);
 }
 
 TEST_CASE("noise_optimization follows the gradient with momentum, and keeps its best",

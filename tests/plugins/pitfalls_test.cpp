@@ -22,14 +22,16 @@
 // 10 the winner is evaluated again     branching_searches_test: svdd costs 1 + M (T - 1)
 // 12 scores of previews                here: previews rank a round, and never are the answer
 // 13 a budget that ends in a batch     search_conformance_test: "no budget is ever passed"
-// 14 seeds that give no noise back     here: from the recipe in a PNG to its pixels
+// 14 seeds that give no noise back     here: from the recipe in a PNG to its pixels, with noise on
+//                                      the way, too
 // 15 the wrong parent of a beam        branching_searches_test: "wherever they come from"
 // 16 a directory of other settings     engine_test: "a changed config is refused"
 // 17 held-out verifiers that select    engine_test: "held-out verifiers judge"
 // 19 randomness without an address     noise_test, noise_graph_test; conformance: "told the same"
 // 20 the best of the last round only   search_conformance_test: "the answer of every search"
 // 21 redrawing loses the incumbent     here; sdk_searches_test
-// 22 weights that are all 0            golden/particles_test: "without any weight"; here: all NaN
+// 22 weights that are all 0            golden/particles_test: "without any weight"; here: half of
+//                                      them NaN; replay_test: a round in which all are
 //
 // 11 (set-level verifiers) and 18 (recorded pools) are tested where those stand.
 #include <algorithm>
@@ -201,8 +203,7 @@ TEST_CASE("1: weights go on where nothing was resampled, and their sum decides t
   CHECK(told_apart > 0);
 }
 
-TEST_CASE("22: particles that all fail, or whose scores are no numbers, end no task",
-          "[pitfalls]") {
+TEST_CASE("22: particles whose scores are no numbers end no task", "[pitfalls]") {
   for (const char* search : {"fk", "bfs", "svdd", "code", "beam", "dsearch", "rbf", "tree", "demon",
                              "epsilon_greedy", "pruned", "evolution", "trust_region"}) {
     INFO(search);
@@ -299,6 +300,41 @@ TEST_CASE("14: the recipe in a picture's file gives back the picture", "[pitfall
     for (std::size_t e = 0; e < x.size(); ++e) {
       const double pixel = std::clamp(0.5 + (mean + factor * (x[e] - mean)) / 6, 0.0, 1.0);
       CHECK(std::abs(image.pixels[e] - 255 * pixel) < 0.51);
+    }
+  }
+}
+
+TEST_CASE("14: noise(k) is what a step uses in arriving at position k, whether it stopped or not",
+          "[pitfalls]") {
+  for (const char* search : {"random\", candidates=1", "svdd\", chains=1, children=1"}) {
+    INFO(search);
+    ToyRun toy;
+    toy.text.replace(toy.text.find("round = 5\n"), 10, "");
+    const auto outcome =
+        toy.run("run", {std::string("search={plugin=\"winnow.") + search + "}", "sampler.eta=0.4"});
+    for (const auto& task : outcome.summary["tasks"]) {
+      std::string text;
+      const Image image = read_png(toy.folder / "run" / task["sample"].get<std::string>(), &text);
+      const json recipe = json::parse(text);
+      REQUIRE(recipe["noises"].size() == 1);
+      const json& address = recipe["noises"][0]["at"];
+      const auto noise = [&](std::uint32_t position) {
+        std::vector<float> out(16);
+        fill_normal({address[0], address[1], address[2]}, position, 0, out);
+        return out;
+      };
+      const double mean = (task["condition"]["class"].get<double>() - 4.5) / 9;
+      std::vector<float> start = noise(0);
+      std::vector<double> x(start.begin(), start.end());
+      for (std::uint32_t k = 0; k < 8; ++k) {
+        const double t = 1 - k / 8.0;
+        const std::vector<float> z = noise(k + 1);
+        for (std::size_t e = 0; e < x.size(); ++e)
+          x[e] +=
+              -(x[e] - mean) * t / (1 + t * t) / 8 + (k < 7 ? 0.4 * std::sqrt(0.125) * z[e] : 0);
+      }
+      for (std::size_t e = 0; e < x.size(); ++e)
+        CHECK(std::abs(image.pixels[e] - 255 * std::clamp(0.5 + x[e] / 6, 0.0, 1.0)) < 0.51);
     }
   }
 }
