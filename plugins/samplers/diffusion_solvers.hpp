@@ -88,6 +88,14 @@ inline HeunFactors heun_factors(const Step& step) {
           -step.to.alpha * half / to};
 }
 
+// The same for the linear interpolant of flows, alpha = 1 - sigma: half of u = (x - d) / sigma at
+// each end. It may begin at pure noise, where the other form cannot.
+inline HeunFactors flow_heun_factors(const Step& step) {
+  const double half = 0.5 * (step.to.sigma - step.from.sigma);
+  return {1 + half / step.from.sigma, -half / step.from.sigma, half / step.to.sigma,
+          -half / step.to.sigma};
+}
+
 // gamma of a step: churn / steps, at most sqrt(2) - 1, within [low, high] of r.
 inline double churn_gamma(double ratio, double churn, uint32_t steps, double low, double high) {
   return ratio >= low && ratio <= high ? std::min(churn / steps, std::sqrt(2.0) - 1) : 0;

@@ -24,7 +24,6 @@
 #pragma once
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -35,8 +34,7 @@
 
 #include "flow_solvers.hpp"
 #include "path_gradient.hpp"
-#include "winnow/winnow.hpp"
-#include "winnow/winnow_torch.hpp"
+#include "torch_runtime.hpp"
 
 namespace winnow::flow {
 
@@ -48,38 +46,6 @@ inline constexpr uint32_t kPreferredBatch = 64, kMaxBatch = 256;
 inline constexpr double kBackwardNfe = 2;  // a backward pass costs about twice a forward pass
 inline constexpr double kVjpForwardNfe =
     2;  // the forward pass to the sample, and each step made again
-
-inline at::Device parse_device(const std::string& name) {
-  try {
-    const at::Device device(name);
-    if (device.is_cpu() || (device.is_cuda() && at::hasCUDA())) return device;
-  } catch (const c10::Error&) {
-    throw wn::Error(WN_E_INVALID_ARGUMENT,
-                    "device is \"" + name + "\", expected cpu, cuda or cuda:N");
-  }
-  throw wn::Error(WN_E_FAILED_PRECONDITION,
-                  "device is \"" + name + "\", but this LibTorch reaches the CPU only");
-}
-
-inline at::ScalarType parse_precision(const std::string& name) {
-  return name == "bf16" ? at::kBFloat16 : at::kFloat;
-}
-
-// LibTorch's number of threads belongs to the process, so it is borrowed for the call.
-class ThreadsGuard {
- public:
-  explicit ThreadsGuard(int wanted) : before_(at::get_num_threads()) {
-    if (wanted > 0 && wanted != before_) at::set_num_threads(wanted);
-  }
-  ~ThreadsGuard() {
-    if (at::get_num_threads() != before_) at::set_num_threads(before_);
-  }
-  ThreadsGuard(const ThreadsGuard&) = delete;
-  ThreadsGuard& operator=(const ThreadsGuard&) = delete;
-
- private:
-  int before_;
-};
 
 template <class Sampler, class Condition>
 class FlowSampler {
@@ -177,9 +143,7 @@ class FlowSampler {
     at::Tensor next = column(factors, &StepFactors::x) * x;
     next = next + column(factors, &StepFactors::u) * u;
     if (any_noise) {
-      const at::Tensor noise = at::empty(latents.sizes(), at::kFloat);
-      wn_tensor out = lend(noise);
-      batch.step_noise(out);
+      const at::Tensor noise = step_noise_of(batch);
       next = next + column(factors, &StepFactors::noise) * noise.to(device_);
     }
     if (any_corrected) {
@@ -226,9 +190,7 @@ class FlowSampler {
       factors.push_back(renoise_factors(from, to));
     }
     at::Tensor latents = wn::torch_view(batch.latents_raw());
-    const at::Tensor noise = at::empty(latents.sizes(), at::kFloat);
-    wn_tensor out = lend(noise);
-    batch.initial_noise(out);
+    const at::Tensor noise = initial_noise_of(batch);
     const at::Tensor x = latents.to(device_);
     latents.copy_(column(factors, &StepFactors::x) * x +
                   column(factors, &StepFactors::noise) * noise.to(device_));
@@ -373,17 +335,6 @@ class FlowSampler {
   static void clear_evaluations(const wn::SamplerBatch& batch) {
     wn::torch_view(*batch.carry_raw()).zero_();
     std::fill(batch.has_eval().begin(), batch.has_eval().end(), uint8_t{0});
-  }
-
-  // A compact CPU tensor of ours, for the host to fill.
-  static wn_tensor lend(const at::Tensor& tensor) {
-    wn_tensor out{};
-    out.data = tensor.data_ptr();
-    out.device = {1, 0};
-    out.ndim = static_cast<int32_t>(tensor.dim());
-    out.dtype = wn::dtype_of<float>();
-    out.shape = const_cast<int64_t*>(tensor.sizes().data());
-    return out;
   }
 
   at::Device device_;

@@ -128,6 +128,10 @@ std::vector<double> alphas_cumprod(const DiscreteSchedule& schedule) {
   return out;
 }
 
+Level level_of_ratio(const std::vector<double>& alphas_cumprod, double ratio) {
+  return at_ratio(ratio, time_of_ratio(alphas_cumprod, ratio));
+}
+
 std::vector<Step> ddim_steps(const DiscreteSchedule& schedule, uint32_t n, bool to_data) {
   check(schedule, n);
   const std::vector<double> alphas = alphas_cumprod(schedule);

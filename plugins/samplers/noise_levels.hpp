@@ -41,6 +41,10 @@ struct DiscreteSchedule {
 // prod (1 - beta) up to each training time: alpha squared.
 std::vector<double> alphas_cumprod(const DiscreteSchedule& schedule);
 
+// The level of this ratio and the training time, a fraction, whose ratio it is. The logarithm of
+// the ratio is linear between two training times; beyond them the nearest one is told.
+Level level_of_ratio(const std::vector<double>& alphas_cumprod, double ratio);
+
 // Where each way to step stands. All throw std::invalid_argument unless 1 <= n <= train_steps.
 //
 // DDIM and DDPM: each step goes down by train_steps / n training times; below time 0 stands the

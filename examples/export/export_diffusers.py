@@ -1,0 +1,203 @@
+"""Exports a diffusers pipeline directory as a bundle, which winnow.exported runs without Python.
+
+    python export_diffusers.py PIPELINE_DIR OUT --prompts prompts.txt
+
+docs/bundles.md describes what is written. The exported denoiser is compared with the one it was made from, at another
+batch size. Nothing is downloaded. Needs diffusers and, for prompts, transformers.
+"""
+import argparse
+import inspect
+import pathlib
+import shutil
+import sys
+import zipfile
+
+import diffusers
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bundle_files import save_prompts, save_tensors, save_toml, sha256
+from encode_prompts import encoded, lines_of
+from pipeline_kinds import kind_of
+from schedules import Unsupported, schedule_of
+
+FORMAT = 1
+LARGEST_BATCH = 256
+TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}
+
+
+class Decoder(torch.nn.Module):
+    def __init__(self, vae):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, latents):
+        return self.vae.decode(latents, return_dict=False)[0]
+
+
+def default_of(pipe, name, otherwise):
+    parameter = inspect.signature(pipe.__call__).parameters.get(name)
+    return otherwise if parameter is None else parameter.default
+
+
+def examples(kind, inputs, shape, prompts, dtype, n):
+    """Inputs of the denoiser for n items."""
+    generator = torch.Generator().manual_seed(n)
+    given = {"latents": torch.randn(n, *shape, generator=generator).to(dtype),
+             "time": 900 * torch.rand(n, generator=generator) + 50,
+             "guidance": torch.full((n,), 3.5), "class": torch.arange(n)}
+    rows = torch.arange(n) % (len(next(iter(prompts.values()))) if prompts else 1)
+    given |= {name: tensor[rows] for name, tensor in prompts.items()}
+    return tuple(given[name] for name in inputs)
+
+
+def export(module, name, args, out, form):
+    """Writes the module; returns its file's name and the largest batch that it takes."""
+    if form == "torchscript":
+        traced = out / f"{name}.traced.pt"
+        torch.jit.trace(module, args, check_trace=False).save(traced)
+        with zipfile.ZipFile(traced) as source, zipfile.ZipFile(out / f"{name}.pt", "w") as sink:
+            for member in source.infolist():
+                if not member.filename.endswith(".debug_pkl"):  # most of a small file, and of no use here
+                    sink.writestr(member.filename, source.read(member))
+        traced.unlink()
+        return f"{name}.pt", LARGEST_BATCH
+    batch = {0: torch.export.Dim.AUTO}
+    program = torch.export.export(module, args, dynamic_shapes=tuple(batch for _ in args))
+    packed = out / f"{name}.zip.pt2"
+    torch._inductor.aoti_compile_and_package(
+        program, package_path=str(packed), inductor_configs={"cpp.dynamic_threads": True})
+    # Unpacked, so that it need not be at every start.
+    with zipfile.ZipFile(packed) as archive:
+        members = [m for m in archive.namelist() if not m.endswith("/")]
+        root = members[0].split("/")[0]
+        folder = out / f"{name}.pt2"
+        for member in members:
+            target = folder / pathlib.PurePosixPath(member).relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as source, open(target, "wb") as sink:
+                shutil.copyfileobj(source, sink)
+    packed.unlink()
+    tops = [int(r.upper) for r in program.range_constraints.values() if r.upper < 2**31]
+    return f"{name}.pt2", min([LARGEST_BATCH, *tops])
+
+
+def load(path):
+    if path.suffix == ".pt":
+        return torch.jit.load(path)
+    return torch._inductor.aoti_load_package(str(path))
+
+
+def compare(module, path, args, tolerance):
+    expected, found = module(*args).float(), load(path)(*args).float()
+    worst = ((found - expected).abs().max() / expected.square().mean().sqrt()).item()
+    print(f"{path.name}: differs from the pipeline's by {worst:.1e} of the root mean square, batch {len(args[0])}")
+    if not worst < tolerance:
+        sys.exit(f"that is more than {tolerance}; the bundle is not written")
+
+
+def flops_of(module, args):
+    with FlopCounterMode(display=False) as counter:
+        module(*args)
+    return counter.get_total_flops() / len(args[0])
+
+
+def add_decoder(pipe, shape, out, form, tables):
+    vae = getattr(pipe, "vae", None)
+    if vae is None:
+        return
+    config = vae.config
+    tables["latents"]["scale"] = float(config.scaling_factor)
+    tables["latents"]["shift"] = float(getattr(config, "shift_factor", None) or 0.0)
+    native = type(vae).__name__ == "AutoencoderKL" and config.norm_num_groups == 32
+    if native:
+        tensors = {k: v for k, v in vae.state_dict().items() if k.startswith(("decoder.", "post_quant_conv."))}
+        save_tensors(out / "decoder.safetensors", tensors)
+        tables["decoder"] = dict(file="decoder.safetensors")
+        return
+    vae.float()
+    module, args = Decoder(vae).eval(), (torch.randn(2, *shape),)
+    name, largest = export(module, "decoder", args, out, form)
+    compare(module, out / name, (torch.randn(1, *shape),), TOLERANCE["fp32"])
+    tables["decoder"] = dict(file=name, picture=list(module(*args).shape[1:]))
+
+
+@torch.no_grad()
+def write(pipe, out, prompts=(), negative="", form="pt2", precision="fp32", size=None, scheduler=None, length=None):
+    """Returns the tables of bundle.toml."""
+    kind = kind_of(pipe, length)
+    if scheduler:
+        pipe.scheduler = getattr(diffusers, scheduler).from_config(pipe.scheduler.config)
+    height, width = size or (kind.size(), kind.size())
+    shape = kind.latent_shape(height, width)
+    try:
+        prediction, schedule = schedule_of(pipe.scheduler, kind.tokens(shape))
+    except Unsupported as refusal:
+        sys.exit(str(refusal))
+    schedule["steps"] = default_of(pipe, "num_inference_steps", 50)
+    out.mkdir(parents=True)
+    inputs = ["latents", "time"] + ["guidance"] * (kind.guidance == "distilled") + list(kind.conditions)
+    guidance = dict(kind=kind.guidance)
+    if kind.guidance != "none":
+        guidance["scale"] = float(default_of(pipe, "guidance_scale", 1.0))
+    condition, tensors = dict(kind=kind.condition), {}
+    if kind.condition == "prompt":
+        texts, tensors = encoded(kind, [negative, *prompts])
+        save_prompts(out / "prompts.safetensors", texts, tensors)
+        condition |= dict(file="prompts.safetensors")
+        if kind.guidance == "classifier-free":
+            condition["null"] = negative
+    if kind.condition == "class":
+        inputs.append("class")
+        condition |= dict(classes=kind.net.config.num_embeds_ada_norm, null=kind.net.config.num_embeds_ada_norm)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    tensors = {k: v.to(dtype) if v.is_floating_point() else v.long() for k, v in tensors.items()}
+    module = kind.denoiser(shape).eval()
+    file, largest = export(module, "denoiser", examples(kind, inputs, shape, tensors, dtype, 2), out, form)
+    compare(module, out / file, examples(kind, inputs, shape, tensors, dtype, 3), TOLERANCE[precision])
+    tables = {
+        "": dict(format=FORMAT, pipeline=type(pipe).__name__, made_with=f"diffusers {diffusers.__version__}",
+                 torch=torch.__version__.split("+")[0], cpu=torch.backends.cpu.get_cpu_capability()),
+        "denoiser": dict(file=file, inputs=inputs, prediction=prediction, precision=precision, max_batch=largest,
+                         flops=float(flops_of(module, examples(kind, inputs, shape, tensors, dtype, 1)))),
+        "latents": dict(shape=shape), "guidance": guidance, "condition": condition, "schedule": schedule}
+    for name, tensor in tensors.items():
+        condition[name] = list(tensor.shape[1:])
+    add_decoder(pipe, shape, out, form, tables)
+    files = sorted(p for p in out.rglob("*") if p.is_file())
+    tables["files"] = {str(p.relative_to(out)): sha256(p) for p in files}
+    save_toml(out / "bundle.toml", tables)
+    return tables
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pipeline", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path, help="a folder that does not exist yet")
+    parser.add_argument("--prompts", type=pathlib.Path, help="one prompt a line; more later with encode_prompts.py")
+    parser.add_argument("--negative", default="", help="what guidance leads away from")
+    parser.add_argument("--format", choices=["pt2", "torchscript"], default="pt2")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--height", type=int, help="of the pictures; the pipeline's own")
+    parser.add_argument("--width", type=int)
+    parser.add_argument("--scheduler", help="another class of diffusers, with the settings of the pipeline's")
+    parser.add_argument("--text-length", type=int, help="tokens of a prompt; as many as the pipeline takes by itself")
+    arguments = parser.parse_args()
+    if arguments.out.exists():
+        sys.exit(f"{arguments.out} exists already")
+    if bool(arguments.height) != bool(arguments.width):
+        sys.exit("one of --height and --width is given, expected both or none")
+    dtype = torch.bfloat16 if arguments.precision == "bf16" else torch.float32
+    pipe = diffusers.DiffusionPipeline.from_pretrained(arguments.pipeline, torch_dtype=dtype)
+    size = (arguments.height, arguments.width) if arguments.height else None
+    try:
+        write(pipe, arguments.out, lines_of(arguments.prompts), arguments.negative, arguments.format,
+              arguments.precision, size, arguments.scheduler, arguments.text_length)
+    except BaseException:
+        shutil.rmtree(arguments.out, ignore_errors=True)
+        raise
+    print(f"{arguments.out}: {sum(p.stat().st_size for p in arguments.out.rglob('*')) / 1e6:,.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,345 @@
+#include "bundle.hpp"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+#include <stdexcept>
+
+#include "verifiers/weights_hash.hpp"
+
+namespace winnow {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kFormat = 1;
+constexpr int64_t kLargest = int64_t{1} << 20;
+constexpr const char* kFile = "bundle.toml";
+
+template <class Value>
+using Choices = std::vector<std::pair<const char*, Value>>;
+
+// One table of bundle.toml. Each key is asked for once; finish() refuses those that nobody asked
+// for.
+class Table {
+ public:
+  Table(std::string file, std::string name, const toml::table* table)
+      : file_(std::move(file)), name_(std::move(name)), table_(table) {}
+
+  [[noreturn]] void fail(const std::string& key, const std::string& what) const {
+    throw std::runtime_error(file_ + ": " + (name_.empty() ? "" : name_ + ".") + key + " " + what);
+  }
+  bool has(const std::string& key) const { return table_ && table_->contains(key); }
+
+  std::string text(const std::string& key) {
+    const toml::node& found = node(key, "a text");
+    if (!found.is_string()) fail(key, "is no text");
+    return found.as_string()->get();
+  }
+  double number(const std::string& key, double low, double high) {
+    const toml::node& found = node(key, "a number");
+    if (!found.is_number()) fail(key, "is no number");
+    const double value = *found.value<double>();
+    if (!(value >= low && value <= high))
+      fail(key, "is " + shown(value) + ", expected " + shown(low) + " to " + shown(high));
+    return value;
+  }
+  double number(const std::string& key, double low, double high, double otherwise) {
+    return has(key) ? number(key, low, high) : otherwise;
+  }
+  int64_t integer(const std::string& key, int64_t low, int64_t high) {
+    const toml::node& found = node(key, "an integer");
+    if (!found.is_integer()) fail(key, "is no integer");
+    const int64_t value = found.as_integer()->get();
+    if (value < low || value > high)
+      fail(key, "is " + std::to_string(value) + ", expected " + std::to_string(low) + " to " +
+                    std::to_string(high));
+    return value;
+  }
+  bool boolean(const std::string& key) {
+    const toml::node& found = node(key, "true or false");
+    if (!found.is_boolean()) fail(key, "is neither true nor false");
+    return found.as_boolean()->get();
+  }
+  std::vector<int64_t> shape(const std::string& key, size_t least, size_t most) {
+    std::vector<int64_t> out;
+    for (const toml::node& one : list(key)) {
+      const int64_t size = one.value<int64_t>().value_or(0);
+      if (size < 1 || size > kLargest) fail(key, "holds something else than sizes from 1");
+      out.push_back(size);
+    }
+    if (out.size() < least || out.size() > most)
+      fail(key, "has " + std::to_string(out.size()) + " dimensions, expected " +
+                    std::to_string(least) + " to " + std::to_string(most));
+    return out;
+  }
+  std::vector<std::string> texts(const std::string& key) {
+    std::vector<std::string> out;
+    for (const toml::node& one : list(key)) {
+      if (!one.is_string()) fail(key, "holds something else than texts");
+      out.push_back(one.as_string()->get());
+    }
+    return out;
+  }
+  template <class Value>
+  Value choice(const std::string& key, const Choices<Value>& choices) {
+    const std::string found = text(key);
+    std::string known;
+    for (const auto& [name, value] : choices) {
+      if (found == name) return value;
+      known += (known.empty() ? "" : ", ") + std::string(name);
+    }
+    fail(key, "is \"" + found + "\", expected one of " + known);
+  }
+  Table table(const std::string& key) {
+    const toml::node& found = node(key, "a table");
+    if (!found.is_table()) fail(key, "is no table");
+    return Table(file_, key, found.as_table());
+  }
+  void finish() const {
+    for (const auto& [key, value] : *table_)
+      if (!asked_.count(std::string(key.str())))
+        fail(std::string(key.str()), "is not known; was the bundle written by a newer exporter?");
+  }
+
+ private:
+  static std::string shown(double value) {
+    std::ostringstream out;
+    out << value;
+    return out.str();
+  }
+  const toml::node& node(const std::string& key, const char* expected) {
+    asked_.emplace(key, true);
+    const toml::node* found = table_->get(key);
+    if (!found) fail(key, std::string("is missing, expected ") + expected);
+    return *found;
+  }
+  const toml::array& list(const std::string& key) {
+    const toml::node& found = node(key, "a list");
+    if (!found.is_array()) fail(key, "is no list");
+    return *found.as_array();
+  }
+
+  std::string file_, name_;
+  const toml::table* table_;
+  std::map<std::string, bool> asked_;
+};
+
+// A file or folder within the bundle.
+fs::path member(const Bundle& bundle, Table& table, const std::string& key) {
+  const fs::path name = table.text(key);
+  if (name.empty() || name.is_absolute() || *name.begin() == ".." ||
+      name.lexically_normal() != name || !fs::exists(bundle.folder / name))
+    table.fail(key, "is \"" + name.string() + "\", expected a file within the bundle");
+  return bundle.folder / name;
+}
+
+void read_head(Bundle& bundle, Table& root, std::string* torch, std::string* cpu) {
+  const int64_t format = root.integer("format", 0, kLargest);
+  if (format != kFormat)
+    root.fail("format", "is " + std::to_string(format) + ", this winnow reads " +
+                            std::to_string(kFormat) + ": export the pipeline again");
+  bundle.pipeline = root.text("pipeline");
+  root.text("made_with");
+  *torch = root.text("torch");
+  *cpu = root.text("cpu");
+}
+
+void read_denoiser(Bundle& bundle, Table table) {
+  bundle.denoiser = member(bundle, table, "file");
+  if (bundle.denoiser.extension() != ".pt2" && bundle.denoiser.extension() != ".pt")
+    table.fail("file", "is \"" + bundle.denoiser.filename().string() + "\", expected .pt2 or .pt");
+  using diffusion::Prediction;
+  bundle.prediction = table.choice<Prediction>("prediction", {{"epsilon", Prediction::kEpsilon},
+                                                              {"v", Prediction::kV},
+                                                              {"sample", Prediction::kSample},
+                                                              {"flow", Prediction::kFlow}});
+  bundle.bf16 = table.choice<bool>("precision", {{"fp32", false}, {"bf16", true}});
+  bundle.max_batch = table.integer("max_batch", 1, kLargest);
+  bundle.flops = table.number("flops", 0, 1e30);
+  bundle.inputs = table.texts("inputs");
+  if (bundle.inputs.size() < 2 || bundle.inputs[0] != "latents" || bundle.inputs[1] != "time")
+    table.fail("inputs", "does not begin with \"latents\", \"time\"");
+  table.finish();
+}
+
+void read_guidance(Bundle& bundle, Table table) {
+  bundle.guidance = table.choice<Guidance>("kind", {{"none", Guidance::kNone},
+                                                    {"classifier-free", Guidance::kClassifierFree},
+                                                    {"distilled", Guidance::kDistilled}});
+  if (bundle.guidance != Guidance::kNone) bundle.guidance_scale = table.number("scale", 0, 1e3);
+  table.finish();
+  const bool told = bundle.inputs.size() > 2 && bundle.inputs[2] == "guidance";
+  if (told != (bundle.guidance == Guidance::kDistilled))
+    table.fail("kind", told ? "is not \"distilled\", but the denoiser has an input \"guidance\""
+                            : "is \"distilled\", but the third input of the denoiser is not "
+                              "\"guidance\"");
+}
+
+void read_condition(Bundle& bundle, Table table) {
+  const bool guided = bundle.guidance == Guidance::kClassifierFree;
+  const auto first = bundle.inputs.begin() + (bundle.guidance == Guidance::kDistilled ? 3 : 2);
+  const std::vector<std::string> names(first, bundle.inputs.end());
+  bundle.condition = table.choice<ConditionKind>("kind", {{"none", ConditionKind::kNone},
+                                                          {"class", ConditionKind::kClass},
+                                                          {"prompt", ConditionKind::kPrompt}});
+  switch (bundle.condition) {
+    case ConditionKind::kNone:
+      if (!names.empty()) table.fail("kind", "is \"none\", but the denoiser has further inputs");
+      if (guided) table.fail("kind", "is \"none\", but guidance.kind is \"classifier-free\"");
+      break;
+    case ConditionKind::kClass:
+      if (names != std::vector<std::string>{"class"})
+        table.fail("kind", "is \"class\", but the last input of the denoiser is not \"class\"");
+      bundle.classes = table.integer("classes", 1, kLargest);
+      bundle.null_class = table.integer("null", 0, kLargest);
+      break;
+    case ConditionKind::kPrompt:
+      bundle.prompts = member(bundle, table, "file");
+      if (guided) bundle.null_prompt = table.text("null");
+      if (names.empty()) table.fail("kind", "is \"prompt\", but the denoiser has no further input");
+      for (const std::string& name : names) bundle.rows[name] = table.shape(name, 0, 4);
+      break;
+  }
+  table.finish();
+}
+
+void read_discrete(Bundle& bundle, Table& table) {
+  using diffusion::Betas, diffusion::Spacing;
+  diffusion::DiscreteSchedule& s = bundle.schedule.discrete;
+  s.betas = table.choice<Betas>("betas", {{"linear", Betas::kLinear},
+                                          {"scaled_linear", Betas::kScaledLinear},
+                                          {"cosine", Betas::kCosine}});
+  s.beta_start = table.number("beta_start", 0, 1);
+  s.beta_end = table.number("beta_end", 0, 1);
+  s.train_steps = static_cast<uint32_t>(table.integer("train_steps", 2, kLargest));
+  s.spacing = table.choice<Spacing>("spacing", {{"leading", Spacing::kLeading},
+                                                {"trailing", Spacing::kTrailing},
+                                                {"linspace", Spacing::kLinspace}});
+  s.offset = static_cast<uint32_t>(table.integer("offset", 0, s.train_steps));
+  s.zero_terminal_snr = table.boolean("zero_terminal_snr");
+  bundle.schedule.to_data = table.boolean("to_data");
+  bundle.schedule.karras = table.boolean("karras");
+  if (table.has("clip")) bundle.clip = table.number("clip", 1e-6, 1e6);
+}
+
+void read_schedule(Bundle& bundle, Table table) {
+  bundle.schedule.flow = table.choice<bool>("kind", {{"discrete", false}, {"flow", true}});
+  if (bundle.schedule.flow != (bundle.prediction == diffusion::Prediction::kFlow))
+    table.fail("kind", "does not fit denoiser.prediction: a flow has both, nothing else has one");
+  if (bundle.schedule.flow) {
+    bundle.schedule.shift = table.number("shift", 1e-6, 1e6);
+    bundle.schedule.last = table.number("last", 0, 1);
+  } else {
+    read_discrete(bundle, table);
+  }
+  const std::string solver = table.text("solver");
+  try {
+    bundle.solver = diffusion::parse_solver(solver);
+  } catch (const std::invalid_argument& error) {
+    table.fail("solver", "cannot be read: " + std::string(error.what()));
+  }
+  bundle.steps = static_cast<uint32_t>(table.integer("steps", 1, 10000));
+  table.finish();
+}
+
+void read_latents(Bundle& bundle, Table& root) {
+  Table latents = root.table("latents");
+  bundle.latent_shape = latents.shape("shape", 3, 4);
+  bundle.scale = latents.number("scale", 1e-6, 1e6, 1);
+  bundle.shift = latents.number("shift", -1e6, 1e6, 0);
+  latents.finish();
+  if (!root.has("decoder")) {
+    const int64_t channels = bundle.latent_shape[0];
+    if (bundle.latent_shape.size() != 3 || (channels != 1 && channels != 3))
+      root.fail("decoder", "is missing, and the latents have " + std::to_string(channels) +
+                               " channels, expected pixels (1 or 3)");
+    return;
+  }
+  Table decoder = root.table("decoder");
+  bundle.decoder = member(bundle, decoder, "file");
+  if (bundle.decoder.extension() != ".safetensors")
+    bundle.picture_shape = decoder.shape("picture", 3, 4);
+  decoder.finish();
+}
+
+// Of the CPU, in the words of at::get_cpu_capability.
+int rank(const std::string& cpu) {
+  static constexpr std::array<const char*, 3> kCpus = {"DEFAULT", "AVX2", "AVX512"};
+  const auto found = std::find(kCpus.begin(), kCpus.end(), cpu);
+  return static_cast<int>(found - kCpus.begin());
+}
+
+void check_machine(const Bundle& bundle, const std::string& file, const std::string& made_torch,
+                   const std::string& made_cpu, const std::string& torch, const std::string& cpu) {
+  const bool compiled = bundle.is_compiled() || bundle.decoder.extension() == ".pt2";
+  if (!compiled) return;
+  if (made_torch != torch)
+    throw std::runtime_error(file + ": its programs were compiled by torch " + made_torch +
+                             ", this winnow runs LibTorch " + torch +
+                             ": export the pipeline again with torch " + torch +
+                             ", or with --format torchscript");
+  if (rank(made_cpu) > rank(cpu))
+    throw std::runtime_error(file + ": its programs were compiled for a CPU with " + made_cpu +
+                             ", this one has " + cpu + ": export the pipeline on this machine, " +
+                             "or with --format torchscript");
+}
+
+toml::table parsed(const std::string& file) {
+  try {
+    return toml::parse_file(file);
+  } catch (const toml::parse_error& error) {
+    const auto& at = error.source().begin;
+    throw std::runtime_error(file + ":" + std::to_string(at.line) + ":" +
+                             std::to_string(at.column) + ": " + std::string(error.description()));
+  }
+}
+
+}  // namespace
+
+Bundle read_bundle(const fs::path& folder, const std::string& torch, const std::string& cpu) {
+  const std::string file = (folder / kFile).string();
+  if (!fs::is_regular_file(file))
+    throw std::runtime_error("'" + folder.string() + "' is no bundle: it has no " + kFile +
+                             "; examples/export/export_diffusers.py makes one");
+  const toml::table all = parsed(file);
+  Bundle bundle;
+  bundle.folder = folder;
+  Table root(file, "", &all);
+  std::string made_torch, made_cpu;
+  read_head(bundle, root, &made_torch, &made_cpu);
+  root.table("files");
+  read_denoiser(bundle, root.table("denoiser"));
+  read_guidance(bundle, root.table("guidance"));
+  read_condition(bundle, root.table("condition"));
+  read_schedule(bundle, root.table("schedule"));
+  read_latents(bundle, root);
+  root.finish();
+  check_machine(bundle, file, made_torch, made_cpu, torch, cpu);
+  return bundle;
+}
+
+void check_files(const Bundle& bundle) {
+  const std::string file = (bundle.folder / kFile).string();
+  const toml::table all = parsed(file);
+  const toml::table& named = *all["files"].as_table();
+  for (const auto& [key, value] : named) {
+    const fs::path path = bundle.folder / key.str();
+    if (!fs::is_regular_file(path))
+      throw std::runtime_error(file + ": the file '" + std::string(key.str()) + "' is missing");
+    const std::string expected = value.value_or(std::string()), found = weights_hash(path.string());
+    if (found != expected)
+      throw std::runtime_error(path.string() +
+                               " is not the file that was exported: its sha256 is " + found +
+                               ", bundle.toml says " + expected);
+  }
+  for (const auto& entry : fs::recursive_directory_iterator(bundle.folder)) {
+    const std::string name = entry.path().lexically_relative(bundle.folder).generic_string();
+    if (!entry.is_directory() && name != kFile && !named.contains(name))
+      throw std::runtime_error(file + " does not name the file '" + name + "' beside it");
+  }
+}
+
+}  // namespace winnow

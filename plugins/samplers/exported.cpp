@@ -1,0 +1,560 @@
+// winnow.exported: any denoiser that was exported from a diffusers pipeline as a bundle
+// (docs/bundles.md), without Python.
+//
+//   [sampler]
+//   plugin = "winnow.exported"
+//   bundle = "flux.bundle"       # of examples/export/export_diffusers.py
+//   trust = "full"               # it is a program; or winnow plugins lock
+//   steps = 30
+//
+// The state is x = alpha data + sigma noise. The network predicts noise, v, data or flow; each is
+// turned into a prediction d of the data, and a step is linear in x, d, what it was before, and
+// fresh noise: diffusion_solvers.hpp has the formulas, diffusion_path.hpp the levels and times,
+// which are those of the pipeline's scheduler. Guidance: e = e_null + guidance_scale (e_prompt -
+// e_null) where it is classifier-free; a distilled network is told the scale. A candidate that asks
+// for stochasticity s > 0 takes ancestral steps with eta s (times eta, where that is not 0), or,
+// with solver edm and churn, s times the churn; -1 leaves the noise out.
+#include <ATen/ATen.h>
+#include <ATen/Version.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/headeronly/version.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <stdexcept>
+
+#include "safetensors_torch.hpp"
+#include "samplers/bundle.hpp"
+#include "samplers/encoded_prompts.hpp"
+#include "samplers/exported_network.hpp"
+#include "samplers/torch_runtime.hpp"
+#include "samplers/vae_network.hpp"
+
+namespace {
+
+using namespace winnow;
+using namespace winnow::diffusion;
+
+constexpr uint32_t kPreferredBatch = 16;
+constexpr int64_t kTileStep = 4;
+
+// How one candidate steps.
+struct Manner {
+  Solver solver = Solver::kEuler;
+  double eta = 0, churn = 0;
+};
+
+// What a step does to one item, and where its network looks.
+struct Move {
+  Step step;         // from where the network looks
+  Factors churn;     // before it looks
+  Factors factors;   // of the step, with d
+  HeunFactors heun;  // instead, where there is a second look
+  bool second = false;
+};
+
+Bundle read(const wn::Options& options) {
+  const std::string version = std::to_string(TORCH_VERSION_MAJOR) + "." +
+                              std::to_string(TORCH_VERSION_MINOR) + "." +
+                              std::to_string(TORCH_VERSION_PATCH);
+  Bundle bundle = read_bundle(options.path("bundle"), version, at::get_cpu_capability());
+  check_files(bundle);
+  if (!options.path("prompts").empty()) bundle.prompts = options.path("prompts");
+  if (!options.str("negative_prompt").empty()) bundle.null_prompt = options.str("negative_prompt");
+  if (options.str("solver") != "bundle") bundle.solver = parse_solver(options.str("solver"));
+  return bundle;
+}
+
+class Exported {
+ public:
+  static constexpr const char* kId = "winnow.exported";
+  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_EXPORTED;
+
+  Exported(const wn::Host&, const wn::Options& options) try
+      : bundle_(read(options)),
+        device_(parse_device(options.str("device"))),
+        precision_(bundle_.bf16 ? at::kBFloat16 : at::kFloat),
+        eta_(options.f64("eta")),
+        churn_(options.f64("churn")),
+        churn_low_(options.f64("churn_low")),
+        churn_high_(options.f64("churn_high")),
+        churn_noise_(options.f64("churn_noise")),
+        tile_(options.i64("vae_tile")),
+        threads_(static_cast<int>(options.i64("threads"))),
+        guidance_(guidance_of(options.f64("guidance_scale"))),
+        paths_{path_of(options.i64("steps")),
+               path_of(options.i64("search_steps") ? options.i64("search_steps")
+                                                   : options.i64("steps"))},
+        network_(bundle_.denoiser, checked_device()) {
+    if (tile_ % kTileStep != 0)
+      throw std::runtime_error("vae_tile is " + std::to_string(tile_) +
+                               ", expected a multiple of 4, or 0 for no tiles");
+    if (bundle_.condition == ConditionKind::kPrompt) open_prompts();
+    load_decoder();
+    try_network();
+  } catch (const wn::Error&) {
+    throw;
+  } catch (const std::invalid_argument& error) {
+    throw wn::Error(WN_E_INVALID_ARGUMENT, error.what());
+  } catch (const std::runtime_error& error) {
+    throw wn::Error(WN_E_INVALID_ARGUMENT, error.what());
+  }
+
+  wn_sampler_info info(uint32_t profile) {
+    const Path& path = this->path(profile);
+    const Manner own = manner(0);
+    wn_sampler_info out{};
+    out.flags = WN_F_MIXED_TIMES | WN_F_DETERMINISTIC;
+    if (own.eta > 0 || own.churn > 0) out.flags |= WN_F_STOCHASTIC;
+    out.n_steps = static_cast<uint32_t>(path.times().size() - 1);
+    out.max_batch = static_cast<uint32_t>(std::max<int64_t>(1, bundle_.max_batch / passes()));
+    out.preferred_batch = std::min(kPreferredBatch, out.max_batch);
+    out.latent_dtype = wn::dtype_of<float>();
+    out.latent_ndim = static_cast<uint32_t>(bundle_.latent_shape.size());
+    out.sample_ndim = static_cast<uint32_t>(picture_shape_.size());
+    std::copy(bundle_.latent_shape.begin(), bundle_.latent_shape.end(), out.latent_shape);
+    std::copy(picture_shape_.begin(), picture_shape_.end(), out.sample_shape);
+    out.carry_elems = static_cast<uint64_t>(has_history() ? 2 * elements() + 2 : elements());
+    out.times = path.times().data();
+    out.noise_scale = path.noise_scale().data();
+    out.preview_nfe = 1;
+    out.preview_credit = own.churn > 0 ? 0 : 1;
+    out.network_passes = static_cast<double>(passes());
+    out.flops = bundle_.flops;
+    return out;
+  }
+
+  wn::Leg leg(uint32_t profile, double from, double to, double stochasticity, uint32_t steps) {
+    if (!(to >= 0 && to < from && from <= 1))
+      throw wn::Error(WN_E_INVALID_ARGUMENT, "a leg from time " + std::to_string(from) + " to " +
+                                                 std::to_string(to) +
+                                                 ", expected 1 >= from > to >= 0");
+    const Path& path = this->path(profile);
+    const Manner how = manner(stochasticity);
+    wn::Leg leg;
+    leg.times = path.leg(from, to, steps);
+    for (size_t k = 1; k < leg.times.size(); ++k)
+      leg.nfe.push_back(looks_twice(how, path.step(leg.times[k - 1], leg.times[k])) ? 2 : 1);
+    return leg;
+  }
+
+  void init(const wn::SamplerBatch& batch) {
+    const c10::InferenceMode guard;
+    check_conditions(batch);
+    at::Tensor latents = wn::torch_view(batch.latents_raw());
+    latents.copy_(initial_noise_of(batch) * path(batch.profile()).initial_scale());
+    clear_carry(batch);
+  }
+
+  void step(const wn::SamplerBatch& batch) {
+    const c10::InferenceMode guard;
+    const ThreadsGuard threads(threads_);
+    at::Tensor latents = wn::torch_view(batch.latents_raw());
+    const std::vector<at::Tensor> condition = conditions(batch);
+    at::Tensor x = latents.to(device_);
+    std::vector<Move> moves = moves_of(batch);
+    const bool churned = any(moves, [](const Move& m) { return m.churn.noise != 0; });
+    const bool drawn = any(moves, [](const Move& m) { return m.factors.noise != 0; });
+    const at::Tensor noise = churned || drawn ? step_noise_of(batch).to(device_) : at::Tensor();
+    if (churned)
+      x = column(moves, [](const Move& m) { return m.churn.x; }) * x +
+          column(moves, [](const Move& m) { return m.churn.noise; }) * noise;
+    std::vector<Level> at;
+    for (const Move& move : moves) at.push_back(move.step.from);
+    const at::Tensor d = first_data(batch, x, at, condition, !churned);
+
+    at::Tensor next = column(moves, [](const Move& m) { return m.factors.x; }) * x +
+                      column(moves, [](const Move& m) { return m.factors.data; }) * d;
+    if (any(moves, [](const Move& m) { return m.factors.before != 0; }))
+      next = next + column(moves, [](const Move& m) { return m.factors.before; }) * before(batch);
+    if (drawn) next = next + column(moves, [](const Move& m) { return m.factors.noise; }) * noise;
+    if (any(moves, [](const Move& m) { return m.second; }))
+      next = corrected(batch, moves, x, d, next, condition);
+    latents.copy_(next);
+    keep_history(batch, d, at);
+  }
+
+  void preview(const wn::SamplerBatch& batch, const wn_tensor& clean) {
+    const c10::InferenceMode guard;
+    const ThreadsGuard threads(threads_);
+    const at::Tensor x = wn::torch_view(batch.latents_raw()).to(device_);
+    std::vector<Level> at;
+    for (const double time : batch.from_time()) at.push_back(path(batch.profile()).level(time));
+    const at::Tensor d = first_data(batch, x, at, conditions(batch), true);
+    wn::torch_view(clean).copy_(d);
+    carry(batch).narrow(1, 0, elements()).copy_(d.flatten(1));
+    std::fill(batch.has_eval().begin(), batch.has_eval().end(), uint8_t{1});
+  }
+
+  void decode(const wn::SamplerBatch& batch, const wn_tensor& samples) {
+    const c10::InferenceMode guard;
+    const ThreadsGuard threads(threads_);
+    const at::Tensor x = wn::torch_view(batch.latents_raw()).to(device_);
+    // One by one: memory does not grow with the batch, and no sample depends on its neighbours.
+    for (int64_t i = 0; i < x.size(0); ++i) {
+      batch.call().check_stop();
+      const at::Tensor picture = pictures(x.narrow(0, i, 1));
+      wn::torch_view(samples).narrow(0, i, 1).copy_(((picture + 1) / 2).clamp(0, 1));
+    }
+  }
+
+  void renoise(const wn::SamplerBatch& batch) {
+    const c10::InferenceMode guard;
+    const Path& path = this->path(batch.profile());
+    std::vector<Factors> factors;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const double from = batch.from_time()[i], to = batch.to_time()[i];
+      if (!(from >= 0 && from < to && to <= 1))
+        throw wn::Error(WN_E_INVALID_ARGUMENT, "renoising from time " + std::to_string(from) +
+                                                   " to " + std::to_string(to) +
+                                                   ", expected 0 <= from < to <= 1");
+      const Level low = path.level(from), high = path.level(to);
+      const double kept = high.alpha / low.alpha;
+      const double added = high.sigma * high.sigma - kept * kept * low.sigma * low.sigma;
+      factors.push_back({kept, 0, 0, std::sqrt(std::max(0.0, added))});
+    }
+    at::Tensor latents = wn::torch_view(batch.latents_raw());
+    const at::Tensor noise = initial_noise_of(batch).to(device_);
+    latents.copy_(column(factors, [](const Factors& f) { return f.x; }) * latents.to(device_) +
+                  column(factors, [](const Factors& f) { return f.noise; }) * noise);
+    clear_carry(batch);
+  }
+
+ private:
+  // ---- what was asked for ----
+
+  double guidance_of(double asked) const {
+    if (asked < 0) return bundle_.guidance_scale;
+    if (bundle_.guidance == Guidance::kNone)
+      throw std::runtime_error("guidance_scale is " + std::to_string(asked) +
+                               ", but the network of this bundle has no guidance");
+    return asked;
+  }
+  Path path_of(int64_t steps) const {
+    return Path(bundle_.schedule, bundle_.solver,
+                steps ? static_cast<uint32_t>(steps) : bundle_.steps);
+  }
+  at::Device checked_device() const {
+    if (device_.is_cuda() && bundle_.is_compiled())
+      throw std::runtime_error("device is \"" + device_.str() +
+                               "\", but the bundle was compiled for the CPU: export the pipeline "
+                               "with --format torchscript");
+    return device_;
+  }
+  const Path& path(uint32_t profile) const {
+    return paths_[profile == WN_PROFILE_SEARCH ? WN_PROFILE_SEARCH : WN_PROFILE_FINAL];
+  }
+  bool guided() const { return bundle_.guidance == Guidance::kClassifierFree && guidance_ != 1; }
+  int64_t passes() const { return guided() ? 2 : 1; }
+  bool has_history() const { return bundle_.solver == Solver::kMultistep; }
+  int64_t elements() const {
+    int64_t n = 1;
+    for (const int64_t size : bundle_.latent_shape) n *= size;
+    return n;
+  }
+
+  Manner manner(double stochasticity) const {
+    Manner out{bundle_.solver};
+    const bool always = out.solver == Solver::kDdpm || out.solver == Solver::kAncestral;
+    const double own = eta_ > 0 ? eta_ : 1;
+    if (stochasticity < 0) return out;
+    if (stochasticity == 0) {
+      out.eta = always ? own : out.solver == Solver::kDdim ? eta_ : 0;
+      out.churn = out.solver == Solver::kEdm ? churn_ : 0;
+    } else if (out.solver == Solver::kEdm && churn_ > 0) {
+      out.churn = churn_ * stochasticity;
+    } else {
+      out.eta = std::min(1.0, own * stochasticity);
+    }
+    return out;
+  }
+
+  bool looks_twice(const Manner& how, const Step& step) const {
+    if (how.eta > 0 || (how.solver != Solver::kHeun && how.solver != Solver::kEdm)) return false;
+    return step.to.sigma > 0 && (bundle_.schedule.flow || step.from.alpha > 0);
+  }
+
+  // ---- loading ----
+
+  void open_prompts() {
+    prompts_.emplace(bundle_.prompts.string(), bundle_.rows);
+    if (guided() && !prompts_->has(bundle_.null_prompt))
+      throw std::runtime_error("guidance leads away from the negative prompt, but " +
+                               prompts_->unknown(bundle_.null_prompt));
+  }
+
+  void load_decoder() {
+    picture_shape_ = bundle_.latent_shape;
+    if (bundle_.decoder.empty()) return;
+    if (bundle_.decoder.extension() != ".safetensors") {
+      picture_shape_ = bundle_.picture_shape;
+      decoder_program_.emplace(bundle_.decoder, device_);
+      return;
+    }
+    decoder_ = vae::decoder_from_tensors(to_tensors(read_safetensors(bundle_.decoder.string())));
+    const std::vector<int64_t>& latent = bundle_.latent_shape;
+    if (decoder_->latent_channels != latent[0] || latent.size() != 3)
+      throw std::runtime_error(bundle_.decoder.string() + ": the decoder takes latents of " +
+                               std::to_string(decoder_->latent_channels) +
+                               " channels and two sides, those of the bundle have " +
+                               std::to_string(latent[0]) + " channels and " +
+                               std::to_string(latent.size() - 1) + " sides");
+    vae::to(*decoder_, device_, at::kFloat);
+    picture_shape_ = {decoder_->channels, latent[1] * decoder_->factor,
+                      latent[2] * decoder_->factor};
+  }
+
+  // One pass, so that a network of other shapes than bundle.toml says is found out beforehand.
+  void try_network() const {
+    const c10::InferenceMode guard;
+    const ThreadsGuard threads(threads_);
+    std::vector<int64_t> shape = bundle_.latent_shape;
+    shape.insert(shape.begin(), 1);
+    std::vector<at::Tensor> condition;
+    if (bundle_.condition == ConditionKind::kClass)
+      condition.push_back(at::zeros({1}, at::kLong).to(device_));
+    for (size_t i = first_condition(); prompts_ && i < bundle_.inputs.size(); ++i)
+      condition.push_back(to_network(prompts_->first_row(bundle_.inputs[i])));
+    const at::Tensor x = at::zeros(shape, at::device(device_));
+    const at::Tensor time = at::full({1}, path(0).level(1).time, at::device(device_));
+    const std::string what = bundle_.denoiser.string() + ": the network, given latents " + text(x);
+    std::string found;
+    try {
+      const at::Tensor out = run(x, time, condition);
+      if (out.sizes() == x.sizes()) return;
+      found = ", makes " + text(out) + ", expected the same shape";
+    } catch (const std::exception& error) {
+      found = " as bundle.toml has them, fails: " + last_line(error.what());
+    }
+    throw std::runtime_error(what + found);
+  }
+
+  // Where PyTorch says what was wrong, behind where it was.
+  static std::string last_line(std::string text) {
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text.substr(text.find_last_of('\n') + 1);
+  }
+
+  static std::string text(const at::Tensor& tensor) {
+    std::string out = "[";
+    for (const int64_t size : tensor.sizes())
+      out += (out.size() > 1 ? ", " : "") + std::to_string(size);
+    return out + "]";
+  }
+
+  // ---- conditions ----
+
+  size_t first_condition() const { return bundle_.guidance == Guidance::kDistilled ? 3 : 2; }
+
+  at::Tensor to_network(const at::Tensor& tensor) const {
+    return tensor.is_floating_point() ? tensor.to(device_, precision_) : tensor.to(device_);
+  }
+
+  // Fails the items that ask for what the network cannot be told.
+  void check_conditions(const wn::SamplerBatch& batch) const {
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const int64_t id = batch.class_id(i);
+      const std::string prompt(batch.prompt(i));
+      if (prompts_ && !prompts_->has(prompt))
+        batch.fail(i, WN_E_INVALID_ARGUMENT, prompts_->unknown(prompt));
+      if (bundle_.condition == ConditionKind::kClass && (id < -1 || id >= bundle_.classes))
+        batch.fail(i, WN_E_INVALID_ARGUMENT,
+                   "class " + std::to_string(id) + ", the network knows 0 to " +
+                       std::to_string(bundle_.classes - 1) + " and -1 for none");
+    }
+  }
+
+  // In the order of the network's inputs, each [n, ...], or, with guidance, those of no condition
+  // behind them.
+  std::vector<at::Tensor> conditions(const wn::SamplerBatch& batch) const {
+    std::vector<at::Tensor> out;
+    if (bundle_.condition == ConditionKind::kClass) out.push_back(labels(batch));
+    for (size_t k = first_condition(); prompts_ && k < bundle_.inputs.size(); ++k) {
+      std::vector<at::Tensor> rows;
+      for (size_t i = 0; i < batch.size(); ++i) {
+        const std::string prompt(batch.prompt(i));
+        rows.push_back(prompts_->has(prompt) ? prompts_->row(bundle_.inputs[k], prompt)
+                                             : prompts_->first_row(bundle_.inputs[k]));
+      }
+      if (guided())
+        rows.insert(rows.end(), batch.size(),
+                    prompts_->row(bundle_.inputs[k], bundle_.null_prompt));
+      out.push_back(to_network(at::cat(rows)));
+    }
+    return out;
+  }
+
+  at::Tensor labels(const wn::SamplerBatch& batch) const {
+    const auto n = static_cast<int64_t>(batch.size());
+    at::Tensor out = at::full({n * passes()}, bundle_.null_class, at::kLong);
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t id = batch.class_id(static_cast<size_t>(i));
+      if (id >= 0 && id < bundle_.classes) out.data_ptr<int64_t>()[i] = id;
+    }
+    return out.to(device_);
+  }
+
+  // ---- the network ----
+
+  at::Tensor run(const at::Tensor& x, const at::Tensor& times,
+                 const std::vector<at::Tensor>& condition) const {
+    std::vector<at::Tensor> inputs = {x.to(precision_), times};
+    if (bundle_.guidance == Guidance::kDistilled) inputs.push_back(at::full_like(times, guidance_));
+    inputs.insert(inputs.end(), condition.begin(), condition.end());
+    return network_(std::move(inputs)).to(at::kFloat);
+  }
+
+  // The data as the network predicts it at x, one NFE per item.
+  at::Tensor data(const wn::SamplerBatch& batch, const at::Tensor& x, const std::vector<Level>& at,
+                  const std::vector<at::Tensor>& condition) const {
+    batch.call().check_stop();
+    const at::Tensor times = column(at, [](const Level& l) { return l.time; }).flatten();
+    at::Tensor out = guided() ? run(at::cat({x, x}), at::cat({times, times}), condition)
+                              : run(x, times, condition);
+    if (guided()) {
+      const auto halves = out.chunk(2);
+      out = halves[1] + guidance_ * (halves[0] - halves[1]);
+    }
+    const auto of = [&](const Level& level) { return to_data(bundle_.prediction, level); };
+    const at::Tensor d = column(at, [&](const Level& l) { return of(l).x; }) * x +
+                         column(at, [&](const Level& l) { return of(l).output; }) * out;
+    return bundle_.clip ? d.clamp(-*bundle_.clip, *bundle_.clip) : d;
+  }
+
+  // The same out of the carry for those that have it there. The network sees the whole batch or
+  // nothing, so that its batch shape, hence its rounding, does not depend on who has it.
+  at::Tensor first_data(const wn::SamplerBatch& batch, const at::Tensor& x,
+                        const std::vector<Level>& at, const std::vector<at::Tensor>& condition,
+                        bool may_be_kept) const {
+    const auto has = batch.has_eval();
+    const bool any_kept = std::find(has.begin(), has.end(), 1) != has.end();
+    if (!may_be_kept || !any_kept) return data(batch, x, at, condition);
+    const at::Tensor kept = carry(batch).narrow(1, 0, elements()).to(device_).view(x.sizes());
+    if (std::find(has.begin(), has.end(), 0) == has.end()) return kept;
+    const at::Tensor made = data(batch, x, at, condition);
+    return at::where(column(has, [](uint8_t h) { return static_cast<double>(h); }) > 0, kept, made);
+  }
+
+  at::Tensor pictures(const at::Tensor& latents) const {
+    const at::Tensor z = latents / bundle_.scale + bundle_.shift;
+    if (decoder_program_) return (*decoder_program_)({z}).to(at::kFloat);
+    if (!decoder_) return latents;
+    return tile_ ? vae::decode_tiled(*decoder_, z, tile_) : vae::decode(*decoder_, z);
+  }
+
+  // ---- one step ----
+
+  std::vector<Move> moves_of(const wn::SamplerBatch& batch) const {
+    const Path& path = this->path(batch.profile());
+    std::vector<Move> moves;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const Manner how = manner(batch.stochasticity()[i]);
+      Move move;
+      move.step = path.step(batch.from_time()[i], batch.to_time()[i]);
+      if (how.churn > 0) churn(path, how.churn, move);
+      move.second = looks_twice(how, move.step);
+      move.factors = how.eta > 0 ? ddim_factors(move.step, how.eta) : plain(batch, i, how, move);
+      if (move.second)
+        move.heun = bundle_.schedule.flow ? flow_heun_factors(move.step) : heun_factors(move.step);
+      moves.push_back(move);
+    }
+    return moves;
+  }
+
+  void churn(const Path& path, double churn, Move& move) const {
+    const double ratio = move.step.from.ratio();
+    const auto steps = static_cast<uint32_t>(path.times().size() - 1);
+    const double gamma = churn_gamma(ratio, churn, steps, churn_low_, churn_high_);
+    if (gamma == 0 || !std::isfinite(ratio)) return;
+    const Level hat = path.at_ratio((1 + gamma) * ratio);
+    move.churn = churn_factors(move.step.from, hat, churn_noise_);
+    move.step.from = hat;
+  }
+
+  // Without noise; with the step before where it is known.
+  Factors plain(const wn::SamplerBatch& batch, size_t i, const Manner& how,
+                const Move& move) const {
+    if (how.solver != Solver::kMultistep || move.step.to.sigma == 0)
+      return euler_factors(move.step);
+    const at::Tensor kept = carry(batch)[static_cast<int64_t>(i)];
+    const Level stood{kept[2 * elements()].item<float>(), kept[2 * elements() + 1].item<float>()};
+    if (stood.sigma == 0 || !(stood.ratio() > move.step.from.ratio()))
+      return euler_factors(move.step);
+    return multistep_factors(stood, move.step);
+  }
+
+  at::Tensor corrected(const wn::SamplerBatch& batch, const std::vector<Move>& moves,
+                       const at::Tensor& x, const at::Tensor& d, const at::Tensor& end,
+                       const std::vector<at::Tensor>& condition) const {
+    std::vector<Level> at;  // anywhere that is finite for those that look once
+    for (const Move& move : moves) at.push_back(move.second ? move.step.to : move.step.from);
+    const at::Tensor end_data = data(batch, end, at, condition);
+    const at::Tensor next = column(moves, [](const Move& m) { return m.heun.x; }) * x +
+                            column(moves, [](const Move& m) { return m.heun.data; }) * d +
+                            column(moves, [](const Move& m) { return m.heun.end; }) * end +
+                            column(moves, [](const Move& m) { return m.heun.end_data; }) * end_data;
+    return at::where(column(moves, [](const Move& m) { return m.second ? 1.0 : 0.0; }) > 0, next,
+                     end);
+  }
+
+  // ---- what travels with the latents: [d here, d before, its alpha, its sigma] ----
+
+  static at::Tensor carry(const wn::SamplerBatch& batch) {
+    return wn::torch_view(*batch.carry_raw());
+  }
+  at::Tensor before(const wn::SamplerBatch& batch) const {
+    const at::Tensor latents = wn::torch_view(batch.latents_raw());
+    return carry(batch).narrow(1, elements(), elements()).to(device_).view(latents.sizes());
+  }
+  static void clear_carry(const wn::SamplerBatch& batch) {
+    carry(batch).zero_();
+    std::fill(batch.has_eval().begin(), batch.has_eval().end(), uint8_t{0});
+  }
+  void keep_history(const wn::SamplerBatch& batch, const at::Tensor& d,
+                    const std::vector<Level>& at) const {
+    clear_carry(batch);
+    if (!has_history()) return;
+    at::Tensor kept = carry(batch);
+    kept.narrow(1, elements(), elements()).copy_(d.flatten(1));
+    for (size_t i = 0; i < at.size(); ++i) {
+      kept[static_cast<int64_t>(i)][2 * elements()] = at[i].alpha;
+      kept[static_cast<int64_t>(i)][2 * elements() + 1] = at[i].sigma;
+    }
+  }
+
+  // ---- numbers per item ----
+
+  // One number per item, ready to multiply latents: float32 [n, 1, ...].
+  template <class Items, class Number>
+  at::Tensor column(const Items& items, const Number& number) const {
+    std::vector<int64_t> shape(bundle_.latent_shape.size() + 1, 1);
+    shape[0] = static_cast<int64_t>(items.size());
+    at::Tensor out = at::empty(shape, at::kFloat);
+    std::transform(items.begin(), items.end(), out.data_ptr<float>(),
+                   [&](const auto& item) { return static_cast<float>(number(item)); });
+    return out.to(device_);
+  }
+  template <class Predicate>
+  static bool any(const std::vector<Move>& moves, const Predicate& predicate) {
+    return std::any_of(moves.begin(), moves.end(), predicate);
+  }
+
+  Bundle bundle_;
+  at::Device device_;
+  at::ScalarType precision_;
+  double eta_, churn_, churn_low_, churn_high_, churn_noise_;
+  int64_t tile_;
+  int threads_;
+  double guidance_;
+  Path paths_[2];
+  ExportedNetwork network_;
+  std::optional<EncodedPrompts> prompts_;
+  std::optional<vae::Decoder> decoder_;
+  std::optional<ExportedNetwork> decoder_program_;
+  std::vector<int64_t> picture_shape_;
+};
+
+}  // namespace
+
+WN_EXPORT_PLUGINS(Exported)

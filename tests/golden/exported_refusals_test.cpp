@@ -1,0 +1,140 @@
+// What winnow.exported refuses before anything is spent, each with one sentence: copies of the
+// committed bundles, each with one thing wrong.
+#include <fstream>
+
+#include "host/sha256.hpp"
+#include "tests/golden/exported_bench.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace winnow {
+namespace {
+
+using namespace winnow::test;
+namespace fs = std::filesystem;
+
+std::string read(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// A copy of a bundle that can be changed.
+class Copy {
+ public:
+  explicit Copy(const std::string& name = "sd15") {
+    fs::copy(bundles() / name, path(), fs::copy_options::recursive);
+  }
+  fs::path path() const { return folder_ / "bundle"; }
+
+  // In bundle.toml, once.
+  Copy& replace(const std::string& before, const std::string& after) {
+    std::string text = read(path() / "bundle.toml");
+    const size_t at = text.find(before);
+    REQUIRE(at != text.npos);
+    write_bytes(path() / "bundle.toml", text.replace(at, before.size(), after));
+    return *this;
+  }
+  // The file's bytes, and its hash in bundle.toml.
+  Copy& put(const std::string& file, const std::string& bytes) {
+    const std::string before = sha256_hex(read(path() / file));
+    write_bytes(path() / file, bytes);
+    return replace(before, sha256_hex(bytes));
+  }
+  std::string refusal(const ExportedSettings& settings = {}) const {
+    try {
+      ExportedBench bench(path(), settings);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "it was taken";
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+using Catch::Contains;
+
+}  // namespace
+
+TEST_CASE("a folder that is no bundle, and a bundle that cannot be read", "[exported]") {
+  Copy copy;
+  fs::remove(copy.path() / "bundle.toml");
+  CHECK_THAT(copy.refusal(), Contains("is no bundle: it has no bundle.toml"));
+  CHECK_THAT(Copy().replace("[latents]", "[latents").refusal(), Contains("bundle.toml:"));
+  CHECK_THAT(Copy().replace("format = 1", "format = 2").refusal(),
+             Contains("format is 2, this winnow reads 1: export the pipeline again"));
+  CHECK_THAT(Copy().replace("format = 1", "format = 1\nnew = 2").refusal(),
+             Contains("new is not known"));
+}
+
+TEST_CASE("a program compiled by another torch, or for more of a CPU", "[exported]") {
+  const auto compiled = [](Copy& copy) -> Copy& {
+    fs::rename(copy.path() / "denoiser.pt", copy.path() / "denoiser.pt2");
+    return copy.replace("denoiser.pt", "denoiser.pt2")
+        .replace("\"denoiser.pt\"", "\"denoiser.pt2\"");
+  };
+  Copy old, other;
+  CHECK_THAT(compiled(old).replace("torch = \"", "torch = \"1.").refusal(),
+             Contains("compiled by torch 1.") && Contains("this winnow runs LibTorch") &&
+                 Contains("--format torchscript"));
+  CHECK_THAT(compiled(other).replace("cpu = \"", "cpu = \"X").refusal(),
+             Contains("compiled for a CPU with X"));
+  Copy script;  // TorchScript is not compiled
+  CHECK(script.replace("torch = \"", "torch = \"1.").refusal() == "it was taken");
+}
+
+TEST_CASE("files that differ from their hash, are missing, or are not named", "[exported]") {
+  Copy changed, missing, further, escape;
+  write_bytes(changed.path() / "denoiser.pt", read(changed.path() / "denoiser.pt") + " ");
+  CHECK_THAT(changed.refusal(),
+             Contains("denoiser.pt is not the file that was exported: its sha256"));
+  fs::remove(missing.path() / "prompts.safetensors");
+  CHECK_THAT(missing.refusal(),
+             Contains("condition.file is \"prompts.safetensors\", expected a file"));
+  write_bytes(further.path() / "plan.txt", "x");
+  CHECK_THAT(further.refusal(), Contains("does not name the file 'plan.txt' beside it"));
+  CHECK_THAT(escape.replace("file = \"denoiser.pt\"", "file = \"../denoiser.pt\"").refusal(),
+             Contains("expected a file within the bundle"));
+  CHECK_THAT(Copy().put("denoiser.pt", "PK no archive").refusal(),
+             Contains("denoiser.pt cannot be loaded"));
+}
+
+TEST_CASE("a schedule, prediction or guidance that is not known", "[exported]") {
+  CHECK_THAT(Copy().replace("solver = \"ddim\"", "solver = \"unipc\"").refusal(),
+             Contains("schedule.solver") && Contains("\"unipc\", expected one of euler, heun"));
+  CHECK_THAT(Copy().replace("kind = \"discrete\"", "kind = \"cosmic\"").refusal(),
+             Contains("schedule.kind is \"cosmic\", expected one of discrete, flow"));
+  CHECK_THAT(
+      Copy().replace("\"epsilon\"", "\"score\"").refusal(),
+      Contains("denoiser.prediction is \"score\", expected one of epsilon, v, sample, flow"));
+  CHECK_THAT(Copy().replace("\"epsilon\"", "\"flow\"").refusal(),
+             Contains("schedule.kind does not fit denoiser.prediction"));
+  CHECK_THAT(Copy().replace("\"classifier-free\"", "\"distilled\"").refusal(),
+             Contains("third input of the denoiser is not \"guidance\""));
+  CHECK_THAT(Copy().replace("beta_start = 0.00085", "beta_start = -1").refusal(),
+             Contains("schedule.beta_start is -1, expected 0 to 1"));
+}
+
+TEST_CASE("latents and prompts of other shapes", "[exported]") {
+  CHECK_THAT(Copy().replace("shape = [4, 8, 8]", "shape = [5, 8, 8]").refusal(),
+             Contains("latents [1, 5, 8, 8]"));
+  CHECK_THAT(Copy("flux").replace("shape = [4, 8, 8]", "shape = [16, 8, 8]").refusal(),
+             Contains("the decoder takes latents of 4 channels"));
+  CHECK_THAT(Copy("ddpm").replace("shape = [3, 8, 8]", "shape = [4, 8, 8]").refusal(),
+             Contains("decoder is missing, and the latents have 4 channels"));
+  CHECK_THAT(Copy().replace("states = [16, 16]", "states = [77, 768]").refusal(),
+             Contains("tensor 'states' is [3, 16, 16], expected [3, 77, 768]"));
+  Copy other;
+  CHECK_THAT(other.refusal({.prompts = (bundles() / "flux" / "prompts.safetensors").string()}),
+             Contains("it was taken"));  // the same shapes, though of another text encoder
+  CHECK_THAT(
+      Copy("flux").refusal({.prompts = (bundles() / "sd15" / "prompts.safetensors").string()}),
+      Contains("tensor 'pooled' is missing"));
+  CHECK_THAT(Copy("flux")
+                 .put("decoder.safetensors", read(bundles() / "flux/prompts.safetensors"))
+                 .refusal(),
+             Contains("'decoder.conv_in.weight' is missing"));
+}
+
+}  // namespace winnow
