@@ -10,7 +10,6 @@ import inspect
 import pathlib
 import shutil
 import sys
-import zipfile
 
 import diffusers
 import torch
@@ -19,10 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from bundle_files import save_prompts, save_tensors, save_toml, sha256
 from encode_prompts import encoded, lines_of
 from pipeline_kinds import kind_of
+from programs import compare, export
 from schedules import Unsupported, schedule_of
 
 FORMAT = 1
-LARGEST_BATCH = 256
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}
 
 
@@ -49,51 +48,6 @@ def examples(kind, inputs, shape, prompts, dtype, n):
     rows = torch.arange(n) % (len(next(iter(prompts.values()))) if prompts else 1)
     given |= {name: tensor[rows] for name, tensor in prompts.items()}
     return tuple(given[name] for name in inputs)
-
-
-def export(module, name, args, out, form):
-    """Writes the module; returns its file's name and the largest batch that it takes."""
-    if form == "torchscript":
-        traced = out / f"{name}.traced.pt"
-        torch.jit.trace(module, args, check_trace=False).save(traced)
-        with zipfile.ZipFile(traced) as source, zipfile.ZipFile(out / f"{name}.pt", "w") as sink:
-            for member in source.infolist():
-                if not member.filename.endswith(".debug_pkl"):  # most of a small file, and of no use here
-                    sink.writestr(member.filename, source.read(member))
-        traced.unlink()
-        return f"{name}.pt", LARGEST_BATCH
-    batch = {0: torch.export.Dim.AUTO}
-    program = torch.export.export(module, args, dynamic_shapes=tuple(batch for _ in args))
-    packed = out / f"{name}.zip.pt2"
-    torch._inductor.aoti_compile_and_package(
-        program, package_path=str(packed), inductor_configs={"cpp.dynamic_threads": True})
-    # Unpacked, so that it need not be at every start.
-    with zipfile.ZipFile(packed) as archive:
-        members = [m for m in archive.namelist() if not m.endswith("/")]
-        root = members[0].split("/")[0]
-        folder = out / f"{name}.pt2"
-        for member in members:
-            target = folder / pathlib.PurePosixPath(member).relative_to(root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(member) as source, open(target, "wb") as sink:
-                shutil.copyfileobj(source, sink)
-    packed.unlink()
-    tops = [int(r.upper) for r in program.range_constraints.values() if r.upper < 2**31]
-    return f"{name}.pt2", min([LARGEST_BATCH, *tops])
-
-
-def load(path):
-    if path.suffix == ".pt":
-        return torch.jit.load(path)
-    return torch._inductor.aoti_load_package(str(path))
-
-
-def compare(module, path, args, tolerance):
-    expected, found = module(*args).float(), load(path)(*args).float()
-    worst = ((found - expected).abs().max() / expected.square().mean().sqrt()).item()
-    print(f"{path.name}: differs from the pipeline's by {worst:.1e} of the root mean square, batch {len(args[0])}")
-    if not worst < tolerance:
-        sys.exit(f"that is more than {tolerance}; the bundle is not written")
 
 
 def flops_of(module, args):

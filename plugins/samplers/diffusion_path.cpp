@@ -23,7 +23,10 @@ std::vector<Step> steps_of(const Schedule& s, Solver solver, uint32_t n) {
   }
 }
 
-double time_of(const Level& level) { return level.sigma / (level.alpha + level.sigma); }
+// Times are stops of journalled candidates, so no last digit of a machine's libm may be in them.
+double time_of(const Level& level) {
+  return std::round(level.sigma / (level.alpha + level.sigma) * 0x1p36) * 0x1p-36;
+}
 
 }  // namespace
 

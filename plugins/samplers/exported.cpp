@@ -4,7 +4,6 @@
 //   [sampler]
 //   plugin = "winnow.exported"
 //   bundle = "flux.bundle"       # of examples/export/export_diffusers.py
-//   trust = "full"               # it is a program; or winnow plugins lock
 //   steps = 30
 //
 // The state is x = alpha data + sigma noise. The network predicts noise, v, data or flow; each is
@@ -132,6 +131,10 @@ class Exported {
                                                  ", expected 1 >= from > to >= 0");
     const Path& path = this->path(profile);
     const Manner how = manner(stochasticity);
+    if (how.eta > 1)
+      throw wn::Error(WN_E_INVALID_ARGUMENT,
+                      "eta is " + std::to_string(how.eta) +
+                          ", expected at most 1, which renews all noise that can be renewed");
     wn::Leg leg;
     leg.times = path.leg(from, to, steps);
     for (size_t k = 1; k < leg.times.size(); ++k)
@@ -265,7 +268,7 @@ class Exported {
     } else if (out.solver == Solver::kEdm && churn_ > 0) {
       out.churn = churn_ * stochasticity;
     } else {
-      out.eta = std::min(1.0, own * stochasticity);
+      out.eta = own * stochasticity;
     }
     return out;
   }
