@@ -31,6 +31,18 @@ std::string verdict(const Shown& shown, bool deterministic) {
                      deterministic ? "" : "; only deterministic = true keeps the last bits");
 }
 
+std::string score_of(const nlohmann::ordered_json& score) {
+  return score.is_number() ? score_text(score.get<double>()) : score.dump();
+}
+
+std::string score_verdict(const Shown& shown, const std::string& verifier) {
+  const std::string now = score_of(shown.scores[verifier]);
+  const auto before = shown.journal_scores.find(verifier);
+  if (before == shown.journal_scores.end()) return now;
+  if (*before == shown.scores[verifier]) return now + ", as in the journal";
+  return fmt::format("{}, the journal says {}", now, score_of(*before));
+}
+
 }  // namespace
 
 CandidateName parse_candidate(const std::string& text, std::uint64_t task) {
@@ -88,9 +100,8 @@ Answer show_verb(const CommandLine& line) {
   std::vector<std::vector<std::string>> rows = {
       {"  sample hash", verdict(shown, config.deterministic)}};
   for (const auto& [verifier, score] : shown.scores.items())
-    rows.push_back(
-        {"  " + verifier, score.is_number() ? score_text(score.get<double>()) : score.dump()});
-  if (!shown.hash_equal)
+    rows.push_back({"  " + verifier, score_verdict(shown, verifier)});
+  if (shown.largest_score_difference > 0)
     rows.push_back(
         {"  largest score difference", fmt::format("{:.3g}", shown.largest_score_difference)});
   if (!shown.file.empty()) rows.push_back({"  written to", shown.file.string()});
@@ -101,15 +112,18 @@ Answer show_verb(const CommandLine& line) {
   answer.text = fmt::format("task {}, candidate {}\n", name.task,
                             name.candidate ? std::to_string(name.candidate) : "best") +
                 table_text(rows);
+  if (!shown.note.empty()) answer.text += "note: " + shown.note + "\n";
   answer.json = {{"exit", static_cast<int>(answer.exit)},
                  {"task", name.task},
                  {"recipe", shown.recipe},
                  {"scores", shown.scores},
+                 {"journal_scores", shown.journal_scores},
                  {"hash", shown.hash},
                  {"journal_hash", shown.journal_hash},
                  {"hash_equal", shown.hash_equal},
                  {"largest_score_difference", shown.largest_score_difference}};
   if (!shown.file.empty()) answer.json["file"] = shown.file.string();
+  if (!shown.note.empty()) answer.json["note"] = shown.note;
   return answer;
 }
 

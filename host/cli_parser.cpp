@@ -219,7 +219,8 @@ class Parser {
         ->check(CLI::NonNegativeNumber);
     verify
         ->add_option("--tolerance", line_.tolerance,
-                     "Of the median score difference, relative to max(1, |score|) (default 0.01).")
+                     "Of the median score difference, relative to |score| or to the spread of the "
+                     "run's scores, whichever is larger (default 0.01).")
         ->type_name("X")
         ->check(CLI::Range(0.0, 1e9));
     plugin_flag(verify);

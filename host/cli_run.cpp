@@ -82,6 +82,22 @@ std::string costs_table(const RunConfig& config, const RunOutcome& outcome) {
   return table_text(rows);
 }
 
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// Why the first few failed, and how to look at them.
+std::string failures_text(const ordered_json& summary) {
+  constexpr std::size_t kShown = 3;
+  std::string text;
+  std::size_t shown = 0;
+  for (const auto& task : summary["tasks"])
+    for (const auto& failure : task.value("failures", ordered_json::array()))
+      if (shown++ < kShown)
+        text += fmt::format("  {}/{} failed: {}\n", task.value("task", 0),
+                            failure.value("candidate", 0), first_line(failure.value("why", "")));
+  if (shown > kShown) text += "  more in summary.json\n";
+  return text.empty() ? "" : text + "\n";
+}
+
 std::string scores_table(const RunConfig& config, const ordered_json& summary) {
   std::vector<std::vector<std::string>> rows = {
       {"  mean score of", "first", "best", "gain", "role"}};
@@ -149,6 +165,7 @@ std::string run_text(const RunConfig& config, const fs::path& directory,
   if (outcome.was_finished)
     text = fmt::format("{} was finished before; nothing was done\n\n", directory.string());
   text += config.name + "\n" + costs_table(config, outcome) + "\n";
+  text += failures_text(outcome.summary);
   text += scores_table(config, outcome.summary);
   std::vector<std::vector<std::string>> files;
   if (has_gallery(outcome.summary))

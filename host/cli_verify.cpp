@@ -11,6 +11,7 @@ namespace {
 using nlohmann::ordered_json;
 
 const char* verdict_of(const ClaimVerdict& claim) {
+  if (claim.untried()) return "not tried";
   if (claim.refuted()) return "refuted";
   if (claim.claimed) return "holds";
   return claim.held == claim.tried ? "not claimed, held" : "not claimed, did not hold";
@@ -37,11 +38,21 @@ std::string differences_text(const Verification& result) {
   return table_text(rows);
 }
 
+std::string closing(const Verification& result, double tolerance) {
+  if (!result.faults.empty()) return "\n";
+  if (result.same_bits()) return "\nwhat was made again is what the journal says\n";
+  return fmt::format(
+      "\nwhat was made again differs from the journal, the scores by no more than "
+      "--tolerance {:g} in the median\n",
+      tolerance);
+}
+
 ordered_json to_json(const Verification& result) {
   ordered_json json = {{"candidates", result.candidates},
                        {"made", result.made},
                        {"hashes_equal", result.hashes_equal},
                        {"hashes_must_be_equal", result.hashes_must_be_equal},
+                       {"same_bits", result.same_bits()},
                        {"differences", ordered_json::array()},
                        {"claims", ordered_json::array()},
                        {"notes", result.notes},
@@ -83,7 +94,7 @@ Answer verify_verb(const CommandLine& line) {
       differences_text(result) + "\n" + claims_text(result);
   for (const std::string& fault : result.faults) answer.text.append("\n").append(fault);
   for (const std::string& note : result.notes) answer.text.append("\nnote: ").append(note);
-  answer.text += result.faults.empty() ? "\nwhat was made again is what the journal says\n" : "\n";
+  answer.text += closing(result, line.tolerance);
   answer.json = to_json(result);
   answer.json["exit"] = static_cast<int>(answer.exit);
   return answer;

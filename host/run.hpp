@@ -68,9 +68,10 @@ Plan make_plan(const RunConfig& config, const Registry& registry, bool measure);
 // One candidate of a run made again from its recipe.
 struct Shown {
   nlohmann::ordered_json recipe;
-  nlohmann::ordered_json scores;  // by verifier name, made now
-  std::string hash, journal_hash;
-  double largest_score_difference = 0;  // to the journal's
+  nlohmann::ordered_json scores;          // by verifier name, made now
+  nlohmann::ordered_json journal_scores;  // of those that it has
+  std::string hash, journal_hash, note;   // note: the run had other plugins or models
+  double largest_score_difference = 0;    // to the journal's
   bool hash_equal = false;
   std::filesystem::path file;  // where the sample was written; empty: nowhere
 };

@@ -9,6 +9,7 @@
 #include "host/png.hpp"
 #include "host/remake.hpp"
 #include "host/run.hpp"
+#include "host/run_directory.hpp"
 
 namespace winnow {
 namespace {
@@ -22,6 +23,7 @@ void compare(const Scorer& scorer, const ScoreTable& scores, const DoneRecord& k
     if (scores[v].empty()) continue;
     shown.scores[scorer.verifier(v).use().name] = scores[v].front();
     if (v >= known.scores.size() || known.scores[v].empty()) continue;
+    shown.journal_scores[scorer.verifier(v).use().name] = known.scores[v].front();
     const double difference = std::abs(scores[v].front() - known.scores[v].front());
     shown.largest_score_difference = std::max(shown.largest_score_difference, difference);
   }
@@ -60,7 +62,10 @@ Shown show_candidate(const RunConfig& config, const Registry& registry, const fs
   RemadeRun run(config, registry, directory);
   const DoneRecord& known = run.find(task, candidate);
   Shown shown;
-  shown.scores = Json::object();
+  shown.scores = shown.journal_scores = Json::object();
+  if (const std::string changed = files_changed_since(directory, run.assembly().lock_json());
+      !changed.empty())
+    shown.note = "the run was made with other plugins or models:\n" + changed;
   shown.journal_hash = known.hash;
   const Remade made = run.make();
   if (!made.failure.empty()) throw Error(Exit::kPlugin, "made again, it failed: " + made.failure);

@@ -49,6 +49,22 @@ double median(std::vector<double>& values) {
   return *middle;
 }
 
+// The standard deviation of each verifier's scores in a run.
+std::vector<double> spreads(const History& history, std::size_t verifiers) {
+  std::vector<double> count(verifiers, 0), mean(verifiers, 0), squares(verifiers, 0);
+  for (const auto& [task, done] : history.done)
+    for (const auto& [candidate, record] : done)
+      for (std::size_t v = 0; v < std::min(verifiers, record.scores.size()); ++v) {
+        if (record.scores[v].empty()) continue;
+        const double score = record.scores[v].front(), before = score - mean[v];
+        mean[v] += before / ++count[v];
+        squares[v] += before * (score - mean[v]);
+      }
+  for (std::size_t v = 0; v < verifiers; ++v)
+    squares[v] = count[v] > 1 ? std::sqrt(squares[v] / (count[v] - 1)) : 0;
+  return squares;
+}
+
 // A claim being tried.
 class Trial {
  public:
@@ -82,6 +98,7 @@ class Verifying {
       verifiers_.emplace_back(
           registry.find(PluginKind::kVerifier, scorer().verifier(v).use().use.id).plugin());
     differences_.resize(scorer().size());
+    spreads_ = spreads(run_.history(), scorer().size());
   }
 
   Verification go(const VerifyRequest& request) {
@@ -113,10 +130,7 @@ class Verifying {
     const bool same = once.hash == again.hash, equal = once.hash == known.hash;
     result.hashes_equal += equal;
     sampler_.deterministic.add(same, pick);
-    // A deterministic run pads its batches, so that it says nothing about their size; and of what
-    // changes by itself nothing can be learnt about batches.
-    const bool batches = !config().deterministic && same_files_;
-    if (same && batches) sampler_.batch_invariant.add(equal, pick);
+    if (same) try_batches(sampler_, equal, pick);
     for (std::size_t v = 0; v < scorer().size(); ++v) {
       if (scorer().verifier(v).set_level()) continue;
       const bool was_scored = v < known.scores.size() && !known.scores[v].empty();
@@ -129,16 +143,22 @@ class Verifying {
       const bool same_scores = once.scores[v] == again.scores[v];
       if (same) verifiers_[v].deterministic.add(same_scores, pick);
       if (!was_scored) continue;
-      if (same_scores && equal && batches)
-        verifiers_[v].batch_invariant.add(once.scores[v] == known.scores[v], pick);
+      if (same_scores && equal) try_batches(verifiers_[v], once.scores[v] == known.scores[v], pick);
       const double was = known.scores[v].front(), is = once.scores[v].front();
-      differences_[v].push_back(std::abs(is - was) / std::max(1.0, std::abs(was)));
+      const double scale = std::max(std::abs(was), spreads_[v]);
+      differences_[v].push_back(is == was ? 0 : std::abs(is - was) / (scale > 0 ? scale : 1));
     }
+  }
+
+  // Of what came out the same twice. The batches of a deterministic run are padded to one shape, so
+  // that equal bits say nothing there; others do.
+  void try_batches(Trials& trials, bool equal, const Pick& pick) const {
+    if (same_files_ && (!equal || !config().deterministic)) trials.batch_invariant.add(equal, pick);
   }
 
   void add(const Trial& trial, Verification& result) const {
     const ClaimVerdict& verdict = trial.verdict();
-    if (verdict.tried == 0) return;
+    if (verdict.untried() && !(verdict.claimed && same_files_)) return;
     if (verdict.refuted())
       result.faults.push_back(fmt::format("{} claims to be {}, but was so in {} of {} trials; {}",
                                           verdict.plugin, verdict.claim, verdict.held,
@@ -175,9 +195,15 @@ class Verifying {
   Trials sampler_;
   std::vector<Trials> verifiers_;
   std::vector<std::vector<double>> differences_;  // by verifier
+  std::vector<double> spreads_;                   // of its scores in the run
 };
 
 }  // namespace
+
+bool Verification::same_bits() const {
+  return hashes_equal == made &&
+         std::ranges::all_of(differences, [](const Difference& each) { return each.largest == 0; });
+}
 
 Verification verify_run(const RunConfig& config, const Registry& registry,
                         const std::filesystem::path& run, const VerifyRequest& request) {

@@ -15,8 +15,8 @@ namespace winnow {
 struct VerifyRequest {
   double share = 0.01;     // of the candidates with a result; at least one is made
   std::uint64_t seed = 0;  // of the choice
-  // Of the median difference between a verifier's scores and the journal's, relative to
-  // max(1, |score|).
+  // Of the median difference between a verifier's scores and the journal's, relative to the larger
+  // of |score| and the spread of its scores in this run.
   double tolerance = 1e-2;
 };
 
@@ -27,6 +27,7 @@ struct ClaimVerdict {
   std::uint64_t held = 0, tried = 0;
   std::string counterexample;  // the first: "task 3, candidate 17"
   bool refuted() const { return claimed && held < tried; }
+  bool untried() const { return tried == 0; }  // a deterministic run pads its batches
 };
 
 struct Verification {
@@ -37,11 +38,12 @@ struct Verification {
   struct Difference {
     std::string verifier;
     std::uint64_t compared = 0;
-    double largest = 0, median = 0;  // |again - journal| / max(1, |journal|)
+    double largest = 0, median = 0;  // |again - journal| / max(|journal|, spread of the run's)
   };
   std::vector<Difference> differences;  // by verifier, as in the config
   std::vector<ClaimVerdict> claims;
   std::vector<std::string> faults;  // sentences; empty: the run is what it says
+  bool same_bits() const;           // of all samples and scores that were compared
 };
 
 // Every chosen candidate is made twice, alone: once against once shows whether sampler and

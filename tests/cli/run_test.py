@@ -79,6 +79,22 @@ class Runs(CliTest):
         self.assertEqual(here["scores"], there["scores"])
         self.assertEqual((self.folder / "here/summary.json").read_text(), (self.folder / "there/summary.json").read_text())
 
+    def test_show_says_which_scores_are_not_the_journals(self):
+        drift = '[[verifier]]\nplugin = "winnow.odd.drift"\nrole = "report"\n'
+        self.write("drift.toml", self.config.read_text() + drift + '[output]\nkeep = "all"\n')
+        self.done("run", "drift.toml", "--out", "drift")
+        text = self.done("show", "drift", "3/2").stdout
+        self.assertRegex(text, r"brightness +[0-9.e-]+, as in the journal")
+        self.assertRegex(text, r"drift +[0-9.]+, the journal says [0-9.]+")
+        self.assertIn("largest score difference", text)
+        value = self.json("show", "drift", "3/2")
+        self.assertNotEqual(value["scores"]["drift"], value["journal_scores"]["drift"])
+
+    def test_a_failed_candidate_is_named_with_the_reason(self):
+        self.write("nan.toml", self.config.read_text().replace("winnow.brightness", "winnow.toy.sometimes_nan"))
+        done = self.done("run", "nan.toml", "--out", "nan")
+        self.assertRegex(done.stdout, r"\d+/\d+ failed: .*sometimes_nan.*finite")
+
     def test_show_makes_a_candidate_again(self):
         self.done("run", "toy.toml")
         best = self.json("show", "runs/toy", "best", "--task", "2")

@@ -62,10 +62,37 @@ TEST_CASE("a verifier whose claims are not true is named with the first candidat
   CHECK(claim.refuted());
   CHECK(claim.held == 0);
   CHECK(claim.counterexample == "task 0, candidate 1");
-  CHECK_THROWS(verdict(result, "winnow.odd.drift", "batch_invariant"));  // not to be told
+  CHECK(verdict(result, "winnow.odd.drift", "batch_invariant").untried());  // not to be told
   REQUIRE(result.faults.size() == 2);  // the claim, and scores that are not the journal's
   CHECK_THAT(result.faults[0], Catch::Contains("winnow.odd.drift claims to be deterministic"));
   CHECK_THAT(result.faults[1], Catch::Contains("by drift differ by"));
+}
+
+TEST_CASE("a deterministic run refutes a claim about batches, but proves none", "[verify]") {
+  ToyRun toy;
+  toy.text += "[[verifier]]\nplugin = \"winnow.odd.place\"\nrole = \"report\"\n";
+  const Overrides all{"output.keep=\"all\""};
+  toy.run("run", all);
+  const Verification result =
+      verify_run(toy.config(all), toy_plugins(), toy.folder / "run", {.share = 1.0});
+  CHECK(result.hashes_equal == result.made);
+  CHECK_FALSE(result.same_bits());
+  CHECK(verdict(result, "winnow.odd.place", "deterministic").held == result.made);
+  CHECK(verdict(result, "winnow.odd.place", "batch_invariant").refuted());
+  CHECK(verdict(result, "winnow.brightness", "batch_invariant").untried());
+}
+
+TEST_CASE("small scores are compared by their own scale", "[verify]") {
+  ToyRun toy;
+  toy.text += "[[verifier]]\nplugin = \"winnow.odd.place\"\nrole = \"report\"\n";
+  const Overrides all{"output.keep=\"all\""};
+  toy.run("run", all);
+  const Verification result =
+      verify_run(toy.config(all), toy_plugins(), toy.folder / "run", {.share = 1.0});
+  const auto& place = result.differences.back();
+  CHECK(place.verifier == "place");
+  CHECK(place.median > 0.1);  // 0.005 of scores of 0.005 or so
+  CHECK_THAT(result.faults.back(), Catch::Contains("by place differ by"));
 }
 
 TEST_CASE("the batch size that a run had does not change its verdict", "[verify]") {

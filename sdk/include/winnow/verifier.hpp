@@ -1,20 +1,30 @@
 // verifier.hpp: a verifier as a plain C++ class.
 //
 //   struct Brightness {
-//     static constexpr const char* kId = "org.example.brightness";       // as in the manifest
-//     static constexpr const char* kOptions = WINNOW_OPTIONS_ORG_EXAMPLE_BRIGHTNESS;  // or leave
-//     it Brightness(const wn::Host&, const wn::Options& options);           // throws on failure
-//     wn::VerifierInfo info() const;                                     // optional
+//     static constexpr const char* kId = "org.example.brightness";  // as in the manifest
+//     // Without options leave this line out.
+//     static constexpr const char* kOptions = WINNOW_OPTIONS_ORG_EXAMPLE_BRIGHTNESS;
+//     Brightness(const wn::Host&, const wn::Options& options);  // throws on failure
+//     wn::VerifierInfo info() const;                            // optional
 //     void score(const wn::VerifierBatch& batch, std::span<float> scores);
 //   };
 //   WN_EXPORT_PLUGINS(Brightness)
 //
 // No base class. Optional members add optional tables (a member with another signature does not):
-//   void grad(const wn::VerifierBatch&, const wn_tensor& d_samples);  d head 0 / d samples, in
-//   place void reset(); void accept(const wn::VerifierBatch&);              set-level verifiers
-//   (FID) wn::FeaturesInfo features_info() const; void features(const wn::VerifierBatch&,
-//         std::span<float> features, std::span<float> log_probabilities);    a feature network
-//   std::string save() const; void load(std::string_view bytes);            state
+//
+//   // d head 0 / d samples, in place
+//   void grad(const wn::VerifierBatch& batch, const wn_tensor& d_samples);
+//   // of sets (FID)
+//   void reset();
+//   void accept(const wn::VerifierBatch& batch);
+//   // a feature network
+//   wn::FeaturesInfo features_info() const;
+//   void features(const wn::VerifierBatch& batch, std::span<float> features,
+//                 std::span<float> log_probabilities);
+//   // state
+//   std::string save() const;
+//   void load(std::string_view bytes);
+//
 // Calls come one at a time per instance, from any thread; with WN_F_REENTRANT concurrently.
 #pragma once
 

@@ -189,6 +189,21 @@ class Drift {
   int calls_ = 0;
 };
 
+// Claims to be batch invariant, but likes the first item of a batch less. Small scores, as those of
+// many verifiers are.
+class Place {
+ public:
+  static constexpr const char* kId = "winnow.odd.place";
+
+  wn::VerifierInfo info() const { return {.flags = WN_F_DETERMINISTIC | WN_F_BATCH_INVARIANT}; }
+
+  void score(const wn::VerifierBatch& batch, std::span<float> scores) {
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      scores[i] = 1e-3f * batch.sample(i)[0] + (i > 0 ? 5e-3f : 0.0f);
+  }
+};
+
 }  // namespace
 
-WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance, Features, Asked, Drift)
+WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance, Features, Asked, Drift,
+                  Place)
