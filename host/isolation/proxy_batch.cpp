@@ -66,7 +66,7 @@ class Runner {
     try {
       return attempt(0, batch_.n, /*in_place=*/false);
     } catch (const Died& death) {
-      spent_ = true;
+      paid_ = true;
       return take_apart(0, batch_.n, death);
     }
   }
@@ -160,21 +160,31 @@ class Runner {
       return WN_OK;
     }
     const std::uint64_t middle = begin + (end - begin) / 2;
-    for (const auto& [from, to] : {std::pair{begin, middle}, std::pair{middle, end}}) {
-      wn_status status;
-      try {
-        status = attempt(from, to, /*in_place=*/false);
+    const std::pair<std::uint64_t, std::uint64_t> halves[] = {{begin, middle}, {middle, end}};
+    std::optional<Died> deaths[2];
+    // Both before either is taken apart: one that gets through shows that the plugin still works.
+    for (int half = 0; half < 2; ++half) try {
+        const auto [from, to] = halves[half];
+        if (const wn_status status = attempt(from, to, /*in_place=*/false); status != WN_OK)
+          return status;
+        got_through_ = true;
       } catch (const Died& again) {
-        status = take_apart(from, to, again);
+        deaths[half] = again;
       }
-      if (status != WN_OK) return status;
+    for (int half = 0; half < 2; ++half) {
+      if (!deaths[half]) continue;
+      const auto [from, to] = halves[half];
+      if (const wn_status status = take_apart(from, to, *deaths[half]); status != WN_OK)
+        return status;
     }
     return WN_OK;
   }
 
-  // The first poisoned item was paid for with the restart before the batch was taken apart.
+  // The restart before the batch was taken apart pays for all of them while other items get
+  // through, else for the first one: a plugin that can do nothing any more must not fail whatever
+  // there is.
   void poisoned(std::uint64_t item, const Died& death) {
-    if (!std::exchange(spent_, false)) proxy_.process().spend_restart(death.how);
+    if (!std::exchange(paid_, false) && !got_through_) proxy_.process().spend_restart(death.how);
     const std::string text =
         fmt::format("{}, item {} alone; {}", death.how, item, proxy_.process().restarts_text());
     status_[item] = WN_E_INTERNAL;
@@ -187,7 +197,8 @@ class Runner {
   wn_status* status_;
   std::vector<std::uint64_t> all_;
   std::vector<std::vector<char>> kept_;
-  bool spent_ = false;  // a restart was paid that no item has used yet
+  bool paid_ = false;         // a restart that no item has used yet
+  bool got_through_ = false;  // a part of the batch, since it was taken apart
 };
 
 }  // namespace

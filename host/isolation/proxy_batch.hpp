@@ -32,7 +32,9 @@ struct BatchCall {
 // When the process dies, the batch is done again in a fresh one; when that dies too, its halves
 // are, down to the items with which it dies even alone: those fail, by name. A part is made as
 // large as the batch by repeating one of its rows, so that results keep their bits. Returns what
-// the call returned; status[n] as in the ABI. Throws Error(Exit::kPlugin) when no restart is left.
+// the call returned; status[n] as in the ABI. A batch that kills costs one restart, and one
+// more for each further item that kills while no part of it gets through. Throws
+// Error(Exit::kPlugin) when none is left.
 wn_status run_batch(Proxy& proxy, const BatchCall& batch, wn_status* status);
 
 // The whole batch once, without any of that. Throws Died.

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "host/isolation/channel.hpp"
@@ -204,10 +205,36 @@ TEST_CASE("when all restarts are used up, the plugin is given up", "[isolation]"
   judge.poison(4);
   const ItemFailures failures = judge.score();
   CHECK_THAT(failures[1].text, Contains("item 1 alone; 1 of 2 restarts left"));
-  CHECK_THAT(failures[4].text, Contains("item 4 alone; 0 of 2 restarts left"));
+  CHECK_THAT(failures[4].text, Contains("item 4 alone; 1 of 2 restarts left"));
   CHECK(failures[0].status == WN_OK);
+  CHECK_THAT(judge.score()[4].text, Contains("item 4 alone; 0 of 2 restarts left"));
   CHECK_THROWS_WITH(judge.score(), Contains("test.deadly: killed by SIGSEGV in score; its process "
                                             "was started again 2 times before"));
+}
+
+TEST_CASE("a batch costs one restart, however many of its items kill", "[isolation]") {
+  using Items = std::vector<std::size_t>;
+  for (const Items& deadly_items : {Items{0, 1, 2, 3}, Items{0, 2, 4, 6}, Items{4, 5, 6, 7}}) {
+    Isolation isolation = isolated();
+    isolation.restarts = 1;
+    Judge judge("test.deadly", deadly("segv"), isolation, 8);
+    for (const std::size_t i : deadly_items) judge.poison(i);
+    const ItemFailures failures = judge.score();
+    for (std::size_t i = 0; i < failures.size(); ++i) {
+      INFO("item " << i << ": " << failures[i].text);
+      CHECK((failures[i].status != WN_OK) == (std::ranges::count(deadly_items, i) > 0));
+      if (failures[i].status == WN_OK) CHECK(judge.scores[i] == static_cast<float>(i) / 10);
+    }
+    CHECK_THAT(failures[deadly_items.back()].text, Contains(" alone; 0 of 1 restarts left"));
+  }
+}
+
+TEST_CASE("a plugin that gets through nothing is given up after as many items as restarts",
+          "[isolation]") {
+  Judge judge("test.deadly", deadly("segv"), isolated(), 5);
+  for (std::size_t i = 0; i < 5; ++i) judge.poison(i);
+  CHECK_THROWS_WITH(judge.score(), Contains("test.deadly: killed by SIGSEGV in score; its process "
+                                            "was started again 3 times before"));
 }
 
 TEST_CASE("what a set verifier had accepted survives its process", "[isolation]") {
