@@ -10,7 +10,7 @@
 namespace winnow {
 
 // What sdk/python/winnow_sdk calls WIRE: raised when a message that it reads or writes changes.
-inline constexpr int kPythonWire = 1;
+inline constexpr int kPythonWire = 2;
 
 // The interpreter for a package: bin/python3 of the environment that the user made for it,
 // $XDG_DATA_HOME/winnow/python/<package id>, else the first python3 on the PATH that is a program

@@ -49,6 +49,7 @@ class Host:
     """One verifier's process."""
 
     def __init__(self, package: pathlib.Path, id="test.judge", file="judge.py"):
+        self.log = []  # level and text
         ours, theirs = socket.socketpair()
         ours.settimeout(30)
         self.socket = ours
@@ -79,8 +80,11 @@ class Host:
 
     def receive(self) -> dict:
         message, _, size = wire.HEADER.unpack(self.read(wire.HEADER.size))
-        assert message == Message.REPLY, message
         reader = Reader(self.read(size))
+        if message == Message.LOG:
+            self.log.append((reader.get("i"), reader.text()))
+            return self.receive()
+        assert message == Message.REPLY, message
         reply = {"status": reader.get("i"), "text": reader.text(),
                  "items": {reader.get("Q"): reader.text() for _ in range(reader.get("Q"))}}
         return reply | {"body": bytes(reader.data[reader.at:])}

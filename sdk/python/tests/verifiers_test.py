@@ -1,6 +1,8 @@
 """Verifiers that do not do what they should: each failure is the picture's, says what happened, and is survived."""
+import itertools
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import unittest
@@ -54,6 +56,19 @@ class Decorator(unittest.TestCase):
         self.assertEqual(verifier(score)(None, None, window=3), [3])
 
 
+class Rows:
+    """As Pictures, of anything."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def all(self):
+        return self.rows
+
+    def alone(self, i, times):
+        return [self.rows[i]] * times
+
+
 class Results(unittest.TestCase):
     def test_numbers_of_all_sorts_are_numbers(self):
         self.assertEqual(checked([1, 0.5], 2), [1, 0.5])
@@ -87,14 +102,25 @@ class Results(unittest.TestCase):
                 raise ValueError("a bad one")
             return [len(image) for image in images]
 
-        class Rows(list):
-            def __getitem__(self, rows):
-                return Rows(list.__getitem__(self, row) for row in rows)
         for invariant, alone in ((False, 3), (True, 1)):
             sizes.clear()
-            results = score_batch(score, Rows(["a", "bad", "abcd"]), [None] * 3, invariant)
+            results = score_batch(score, [Rows(["a", "bad", "abcd"])], [None] * 3, invariant, self.fail)
             self.assertEqual((results[0], results[2], sizes), (1, 4, [3, alone, alone, alone]))
             self.assertTrue(results[1].text.startswith("ValueError: a bad one\n"), results[1])
+
+    def test_a_batch_of_one_is_tried_again_as_a_batch_of_many_is_and_both_are_warned_of(self):
+        for rows in (["a"], ["a", "ab", "abc"]):
+            calls, warnings = [], []
+
+            def score(images, conditions):
+                calls.append(images)
+                if len(calls) == 1:
+                    raise ValueError("not yet")
+                return [len(image) for image in images]
+            results = score_batch(score, [Rows(rows)], [None] * len(rows), True, warnings.append)
+            self.assertEqual((results, len(calls)), ([len(row) for row in rows], len(rows) + 1))
+            self.assertEqual(warnings, [f"score() failed for a batch of {len(rows)}, and then for none of its pictures alone, so "
+                                        f"{len(rows) + 1} calls were made for it: ValueError: not yet"])
 
     def test_any_exception_has_a_text(self):
         class Mute(Exception):
@@ -124,6 +150,42 @@ class Misuse(HostTest):
         results = self.failures(f"  for image in images: 1 / {FIRST}\n  return [{FIRST} for image in images]\n", [0.5], [0], [1])
         self.assertEqual((results[0], results[2]), (0.5, 1))
         self.assertTrue(results[1].startswith("ZeroDivisionError"), results)
+
+    def test_a_batch_that_fails_without_need_is_warned_of_once(self):
+        host = self.host(BUFFER + "  if len(images) > 1: raise RuntimeError('my batch path is broken')\n  return [1]\n",
+                         batch_invariant=True)
+        for _ in range(2):
+            self.assertEqual(host.score([0.5], [1]), [1, 1])
+        ((level, text),) = host.log
+        self.assertEqual(level, 3)
+        self.assertTrue(text.endswith("so 3 calls were made for it: RuntimeError: my batch path is broken"), text)
+
+    def test_pictures_cannot_be_written_to_in_batches_of_any_size_nor_alone(self):
+        writes = "  images[0][0, 0, 0] = 2\n  return [1] * len(images)\n"
+        heads = {"buffer": "TypeError: cannot modify read-only memory"}
+        try:
+            import numpy  # noqa: F401
+            heads["numpy"] = "ValueError: assignment destination is read-only"
+        except ImportError:
+            pass
+        for (form, says), invariant in itertools.product(heads.items(), (False, True)):
+            host = self.host(f"@verifier(images='{form}')\ndef score(images, conditions):\n{writes}", batch_invariant=invariant)
+            for images in ([[0.5]], [[0.5], [1], [0]]):
+                with self.subTest(form=form, n=len(images), invariant=invariant):
+                    for text in host.score(*images):
+                        self.assertTrue(text.startswith(says), text)
+            self.assertEqual(host.log, [])
+
+    def test_torch_does_not_notice_a_write_and_the_kernel_ends_the_process_also_when_a_picture_is_alone(self):
+        try:
+            import torch  # noqa: F401
+        except ImportError:
+            self.skipTest("there is no torch")
+        for batch in ("", "  if images[0, 0, 0, 0] != images[-1, 0, 0, 0]: raise ValueError\n"):
+            host = self.host(f"@verifier(images='torch')\ndef score(images, conditions):\n{batch}  images[0] = 2\n  return [1, 1]\n")
+            with self.assertRaises((EOFError, ConnectionError)):
+                host.score([0.5], [1])
+            self.assertEqual(host.close()[0], -signal.SIGSEGV)
 
     def test_what_led_to_an_exception_is_said_too(self):
         (text,) = self.failures("  try: {}['weights']\n  except KeyError: raise ValueError('no weights')\n")

@@ -10,7 +10,7 @@ import types
 
 from . import wire
 from .fence import start_no_programs
-from .images import FORMS, LIBRARIES, Condition
+from .images import FORMS, LIBRARIES, Condition, Pictures
 from .manifests import (VERIFIER, Disagreement, Plugin, check_python, load_module, plugins_of, python_variant, read_manifest,
                         watch_imports)
 from .verifiers import Failure, Stopped, score_batch, text_of
@@ -80,6 +80,7 @@ class Server:
         self.instances: dict[int, Instance] = {}
         self.conditions: dict[bytes, Condition] = {}
         self.kept = 0
+        self.warned = False
 
     def serve(self, manifest: pathlib.Path, file: str, id: str) -> None:
         """`file`: the variant's that winnow has chosen, and whose hash it has compared."""
@@ -152,16 +153,21 @@ class Server:
         reader.array("Q")  # ids of the candidates
         if len(conditions) != n or n == 0:
             raise wire.Malformed
-        pictures = [FORMS[form](*samples)]
+        pictures = [Pictures(form, *samples)]
         if instance.declaration.preview_time is not None:
             if not previews:
                 return wire.reply(wire.FAILED_PRECONDITION, "there are no previews of these pictures")
-            pictures.append(FORMS[form](*previews))
-        results = score_batch(instance.score, pictures[0], conditions, instance.batch_invariant, *pictures[1:])
+            pictures.append(Pictures(form, *previews))
+        results = score_batch(instance.score, pictures, conditions, instance.batch_invariant, self.warn_once)
         status = [wire.INTERNAL if isinstance(one, Failure) else wire.OK for one in results]
         struct.pack_into(f"<{n}f", scores[0], 0, *[0.0 if isinstance(one, Failure) else one for one in results])
         return wire.reply(items=[(i, one.text) for i, one in enumerate(results) if isinstance(one, Failure)],
                           body=wire.array("i", status))
+
+    def warn_once(self, text: str) -> None:
+        if not self.warned:
+            self.warned = True
+            self.channel.send(Message.LOG, struct.pack("<i", wire.WARNING) + wire.text(text))
 
     def column(self, reader: Reader):
         """Memory and shape of a tensor that both sides see; None: not there."""

@@ -8,7 +8,7 @@ import struct
 import traceback
 import typing
 
-from .images import FORMS, Condition
+from .images import FORMS, Condition, Pictures
 
 NOTE = "__winnow_verifier__"
 NOT_SHOWN = (str(pathlib.Path(__file__).parent), "<frozen importlib", str(pathlib.Path(importlib.__file__).parent))  # callers
@@ -54,7 +54,8 @@ def verifier(made=None, /, *, id: str = "", images: str = "numpy", preferred_bat
 
     id      of the plugin, where a module has several.
     images  "numpy": an array [n, C, H, W]; "torch": a tensor; "buffer": a list of n memoryviews [C, H, W]. All are read-only:
-            the kernel ends a process that writes to them.
+            writing to one is a ValueError in numpy and a TypeError in a memoryview; torch does not notice, and the kernel ends
+            the process.
     preferred_batch, max_batch   pictures at once; 0: no wish, no limit.
     preview_time                 in [0, 1]: the function is score(images, conditions, previews), where `previews` are, as `images`
                                  are, what the sampler expected at the step nearest to this time (1: pure noise).
@@ -113,28 +114,30 @@ class Failure:
     text: str
 
 
-def score_batch(score: typing.Callable, images, conditions: list[Condition], batch_invariant: bool,
-                *previews) -> list[float | Failure]:
-    """A number or a failure for each picture. When a batch fails, each of its pictures is tried alone, so that only those fail that
-    deserve it; alone in a batch of the same size, filled up with itself, unless the size makes no difference."""
+def score_batch(score: typing.Callable, pictures: list[Pictures], conditions: list[Condition], batch_invariant: bool,
+                warn: typing.Callable[[str], None]) -> list[float | Failure]:
+    """A number or a failure for each picture; `pictures`: samples, then previews if there are any. When a batch fails, each of its
+    pictures is tried alone, so that only those fail that deserve it; alone in a batch of the same size, filled up with itself,
+    unless the size makes no difference. `warn` is told when none of them does."""
     n = len(conditions)
     try:
-        return checked(score(images, conditions, *previews), n)
+        return checked(score(pictures[0].all(), conditions, *(more.all() for more in pictures[1:])), n)
     except Stopped:
         raise
     except BaseException as error:
-        if n == 1:
-            return [Failure(text_of(error))]
+        whole = text_of(error).splitlines()[0]
+    times = 1 if batch_invariant else n
     one_by_one = []
     for i in range(n):
-        rows = [i] if batch_invariant else [i] * n
         try:
-            alone = score(images[rows], [conditions[i]] * len(rows), *(one[rows] for one in previews))
-            one_by_one.append(checked(alone, len(rows))[0])
+            samples, *previews = (each.alone(i, times) for each in pictures)
+            one_by_one.append(checked(score(samples, [conditions[i]] * times, *previews), times)[0])
         except Stopped:
             raise
         except BaseException as error:
             one_by_one.append(Failure(text_of(error)))
+    if not any(isinstance(one, Failure) for one in one_by_one):
+        warn(f"score() failed for a batch of {n}, and then for none of its pictures alone, so {n + 1} calls were made for it: {whole}")
     return one_by_one
 
 

@@ -5,8 +5,9 @@ import mmap
 import os
 import struct
 
-WIRE = 1  # the host says its own first; raised with every change of what this file and server.py read or write
+WIRE = 2  # the host says its own first; raised with every change of what this file and server.py read or write
 
+WARNING = 3                                              # a level of the log
 OK, CANCELLED, FAILED_PRECONDITION, INTERNAL = 0, 1, 9, 13  # wn_status
 HEADER = struct.Struct("<IIQ")                           # message, reserved, bytes of the payload
 MOST_BYTES = 1 << 40                                     # of a payload
@@ -19,6 +20,7 @@ class Message(enum.IntEnum):
     VERIFIER_INFO = 11
     SCORE = 12
     REPLY = 22
+    LOG = 23
 
 
 class Malformed(Exception):
