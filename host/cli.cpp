@@ -21,7 +21,18 @@ double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPrinter& progress) {
+void print(std::ostream& out, const std::string& text) {
+  if (!out) return;  // as was said before
+  errno = 0;
+  out << text << std::flush;
+  // A reader that has gone away (head) has seen enough.
+  if (!out && errno != EPIPE)
+    throw std::system_error(errno ? errno : EIO, std::generic_category(),
+                            "cannot write the result to standard output");
+}
+
+Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPrinter& progress,
+                 std::ostream& out) {
   switch (line.verb) {
     case Verb::kHelp:
       return {Exit::kDone, line.help, {{"help", line.help}}};
@@ -72,7 +83,7 @@ Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPr
     case Verb::kPluginsDocs:
       return plugins_docs_verb(line);
     case Verb::kPluginsCheck:
-      return plugins_check_verb(line);
+      return plugins_check_verb(line, [&](const std::string& text) { print(out, text); });
     case Verb::kDocsCheck:
       return docs_check_verb();
     case Verb::kDocsConfiguration:
@@ -127,15 +138,6 @@ std::string json_text(const nlohmann::ordered_json& json) {
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-void print(std::ostream& out, const std::string& text) {
-  errno = 0;
-  out << text << std::flush;
-  // A reader that has gone away (head) has seen enough.
-  if (!out && errno != EPIPE)
-    throw std::system_error(errno ? errno : EIO, std::generic_category(),
-                            "cannot write the result to standard output");
-}
-
 class Command {
  public:
   Command(const std::vector<std::string>& arguments, const StopSignals& signals, std::ostream& out,
@@ -161,7 +163,7 @@ class Command {
     const int verbosity = line.quiet ? -1 : line.verbose;
     log_to([&progress](std::string_view text) { progress.print_above(text); }, verbosity, colours_);
     try {
-      const Answer answer = answer_to(line, signals_, progress);
+      const Answer answer = answer_to(line, signals_, progress, out_);
       progress.clear();
       print(out_, json_ ? json_text(answer.json) : answer.text);
       return static_cast<int>(answer.exit);

@@ -67,7 +67,8 @@ void write_junit(const fs::path& file, const std::string& text) {
 
 }  // namespace
 
-Answer plugins_check_verb(const CommandLine& line) {
+Answer plugins_check_verb(const CommandLine& line,
+                          const std::function<void(const std::string&)>& print) {
   const PluginCheck& check = line.plugin_check;
   if (check.list) {
     Answer answer;
@@ -95,10 +96,10 @@ Answer plugins_check_verb(const CommandLine& line) {
       validator::validate(manifest, wanted, [&](const validator::Result& result) {
         const bool plain = result.verdict.outcome == Outcome::kPassed ||
                            result.verdict.outcome == Outcome::kSkipped;
-        if (!plain || line.verbose || !line.only.empty())
-          answer.text += validator::result_text(result);
+        if ((!plain || line.verbose || !line.only.empty()) && !line.json)
+          print(validator::result_text(result));
       });
-  answer.text += validator::summary_text(report);
+  answer.text = validator::summary_text(report);
   answer.json = validator::report_json(report);
   if (!check.junit.empty()) write_junit(check.junit, validator::junit_text(report));
   if (report.count(Outcome::kFailed) > 0) answer.exit = Exit::kPlugin;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -46,7 +47,9 @@ Answer plugins_remove_verb(const CommandLine& line);
 Answer plugins_verify_verb(const CommandLine& line);
 Answer plugins_lock_verb(const CommandLine& line);
 Answer plugins_docs_verb(const CommandLine& line);
-Answer plugins_check_verb(const CommandLine& line);
+// `print` writes results as they come, unless under --json.
+Answer plugins_check_verb(const CommandLine& line,
+                          const std::function<void(const std::string&)>& print);
 Answer docs_configuration_verb(const CommandLine& line);
 Answer docs_check_verb();
 Answer version_verb();

@@ -20,15 +20,10 @@ constexpr const char* kRed = "\x1b[1;31m";
 constexpr const char* kYellow = "\x1b[1;33m";
 constexpr const char* kPlain = "\x1b[0m";
 
-// Each line printable by itself.
-std::string printable_lines(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    out += printable(text.substr(0, end)) + '\n';
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out.empty() ? "\n" : out;
+// Each line printable by itself, the last one ended too.
+std::string whole_lines(std::string_view text) {
+  const std::string lines = printable_lines(text);
+  return lines.ends_with('\n') ? lines : lines + '\n';
 }
 
 // spdlog's own terminal sinks know nothing of a progress line that must make room.
@@ -38,8 +33,7 @@ class MessageSink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    write_(prefix(message.level) +
-           printable_lines({message.payload.data(), message.payload.size()}));
+    write_(prefix(message.level) + whole_lines({message.payload.data(), message.payload.size()}));
   }
   void flush_() override {}
 
@@ -72,7 +66,7 @@ std::string error_text(std::string_view message, bool colours) {
   constexpr std::string_view kWord = "error: ";
   if (message.starts_with(kWord)) message.remove_prefix(kWord.size());
   const std::string word = colours ? std::string(kRed) + "error: " + kPlain : std::string(kWord);
-  return word + printable_lines(message);
+  return word + whole_lines(message);
 }
 
 bool stderr_wants_colours() {

@@ -31,5 +31,7 @@ std::size_t first_bad_utf8(std::string_view text);
 
 // One line that is safe on a terminal: control characters and bad UTF-8 become '?'.
 std::string printable(std::string_view text);
+// The same, but lines are kept.
+std::string printable_lines(std::string_view text);
 
 }  // namespace winnow

@@ -155,7 +155,7 @@ wn_status Call::item(std::size_t i, wn_status status) {
 
 void Call::must(wn_status status) {
   if (over(status) != WN_OK)
-    fail("{} failed with status {}: {}", function_, status, printable(text()));
+    fail("{} failed with status {}: {}", function_, status, printable_lines(text()));
 }
 
 std::string Call::text() const { return context_.errors().text(); }
@@ -173,7 +173,7 @@ Instance::Instance(Bench& bench, const std::vector<OptionValue>& options, Failur
   const wn_status status = code_->create(&host_.table, views.all(), call.table(), &instance_);
   if (status != WN_OK) instance_ = nullptr;
   if (call.over(status) == WN_OK && !instance_) fail("create returned OK but no instance");
-  why_not_ = printable(call.text());
+  why_not_ = printable_lines(call.text());
   if (failure == Failure::kEndsTest) call.must(status);
 }
 

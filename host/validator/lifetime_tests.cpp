@@ -169,10 +169,10 @@ void state_round_trip(Bench& bench) {
 }
 
 constexpr Test kTests[] = {
-    {"create", 1, kPlugin, "An instance can be made.", create_works},
+    {"create", 1, kPlugin, "An instance can be made.", create_works, Needs::kLibrary},
     {"two-instances", 3, kPlugin, "Two instances answer as one does alone.", two_instances},
     {"destroy-at-once", 3, kPlugin, "An instance can be destroyed before it was used.",
-     destroy_at_once},
+     destroy_at_once, Needs::kInstance},
     {"any-thread", 4, kPlugin, "An instance can be made, used and destroyed on three threads.",
      any_thread},
     {"concurrent-instances", 5, kPlugin, "Instances work at once on several threads.",

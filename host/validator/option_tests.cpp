@@ -113,11 +113,11 @@ void odd_options(Bench& bench) {
 constexpr Test kTests[] = {
     {"option-limits", 4, kPlugin,
      "Each option at its bounds and each of its choices makes an instance or is refused.",
-     option_limits},
+     option_limits, Needs::kInstance},
     {"odd-options", 6, kPlugin,
      "Senseless values (files that are missing or no models, odd texts) make an instance or are "
      "refused with a text.",
-     odd_options},
+     odd_options, Needs::kInstance},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -219,6 +220,24 @@ std::string printed_by(const std::function<void()>& body) {
   }
   redirect(out.number, err.number);
   return contents(file.number);
+}
+
+std::string warned_by(const std::function<void()>& body) {
+  constexpr std::string_view kWord = "warning: ";
+  struct Restored {
+    std::shared_ptr<spdlog::logger> logger = spdlog::default_logger();
+    ~Restored() { spdlog::set_default_logger(logger); }
+  };
+  std::string first;
+  const Restored restored;
+  log_to(
+      [&](std::string_view line) {
+        if (first.empty() && line.starts_with(kWord))
+          first = line.substr(kWord.size(), line.find('\n') - kWord.size());
+      },
+      0, false);
+  body();
+  return first;
 }
 
 }  // namespace winnow::validator

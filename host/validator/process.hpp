@@ -38,4 +38,7 @@ std::string from_another_process(const std::function<std::string()>& body);
 // What is written to stdout and stderr while `body` runs.
 std::string printed_by(const std::function<void()>& body);
 
+// The first warning that is logged while `body` runs; "": none.
+std::string warned_by(const std::function<void()>& body);
+
 }  // namespace winnow::validator

@@ -129,7 +129,7 @@ constexpr Test kTests[] = {
      "No thread is left after destroy and shutdown; a pool of LibTorch's is a warning.",
      threads_joined},
     {"create-memory", 6, kPlugin, "Making and destroying 50 instances keeps no memory.",
-     create_memory},
+     create_memory, Needs::kInstance},
     {"another-process", 6, kPlugin,
      "Who claims to be deterministic gives the same bits in another process.", another_process},
     {"use-memory", 7, kPlugin, "Using an instance 50 times keeps no memory.", use_memory},

@@ -47,7 +47,7 @@ Handshake RawLibrary::negotiate(std::uint32_t min_minor, std::uint32_t max_minor
   loader.library_dir = str(directory);
   Handshake handshake;
   handshake.status = entry_(&loader, &room.library);
-  handshake.text = printable(errors.text());
+  handshake.text = printable_lines(errors.text());
   handshake.library = room.library;
   handshake.beyond = room.library.struct_size != WN_SIZE(wn_library, shutdown) ||
                      std::any_of(std::begin(room.canary), std::end(room.canary),

@@ -2,6 +2,7 @@
 #include "host/validator/report.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "host/figures.hpp"
 #include "host/text.hpp"
@@ -20,14 +21,17 @@ installed plugin. Options that a plugin needs are given as in a config: `weights
 
 Each test runs in a process of its own with a time limit (`--timeout`, 120 seconds), so a crash, an exit and a hang are
 results like others. A test is passed, warned, skipped (with the reason) or failed (with what was found and what was
-expected). The exit code is 0 when none failed, 3 when one did, and 2 for a mistake on the command line.
+expected); what is warned or failed is printed at once. When the library does not load, `create` fails, or the plugin cannot do
+what its kind is for (`scores-finite`, `search-ends`, `sampler-path`, which come first), the tests that need that are skipped:
+they would only say it again. The exit code is 0 when none failed, 3 when one did, and 2 for a mistake on the command line.
 
 - `--level N` runs the tests up to that level: 1 is what every host refuses, 5 (the default) what a package needs to be shipped,
   10 everything. `--list` shows all.
 - `--only TEST` runs one test, `--only ID:TEST` on one plugin of the package. Inputs are random: the seed is printed, and
   `--reproduce SEED` takes it again.
 - `--shape CxHxW` says of which pictures a verifier is given; else the first usual ones that it takes.
-- `--prompt TEXT` says what verifiers and samplers are asked for, where they know few words; else nothing, or a red apple.
+- `--prompt TEXT` says what verifiers and samplers are asked for, where they know few words; else nothing, a red apple
+  on a table, or a red circle.
 - `--json` prints one object, `--junit FILE` writes a file for CI.
 - What is written in Python is tested as it runs, in a process of its own; tests of libraries are skipped.
 - `--in-process` runs the tests in winnow's own process, one after the other, for a debugger.
@@ -53,8 +57,10 @@ std::vector<Group> groups() {
 
 std::string xml(std::string_view text) {
   std::string out;
-  for (const char c : printable(text)) {
-    if (c == '&')
+  for (const char c : printable_lines(text)) {
+    if (c == '\n')
+      out += "&#10;";  // as it is, it would be a space in an attribute
+    else if (c == '&')
       out += "&amp;";
     else if (c == '<')
       out += "&lt;";
@@ -66,6 +72,28 @@ std::string xml(std::string_view text) {
       out += c;
   }
   return out;
+}
+
+// Behind the words of each result.
+std::string indented(std::string_view text) {
+  std::string out(9, ' ');
+  for (const char c : printable_lines(text)) {
+    out += c;
+    if (c == '\n') out.append(9, ' ');
+  }
+  return out + '\n';
+}
+
+// How many tests could not be made, by the plugin and the test that failed.
+std::string not_made_text(const Report& report) {
+  std::map<std::pair<std::string, std::string>, std::size_t> counts;
+  for (const Result& result : report.results)
+    if (!result.because.empty()) ++counts[{result.subject, result.because}];
+  std::string text;
+  for (const auto& [what, count] : counts)
+    text += fmt::format("{}: {} test{} skipped, since `{}` failed\n", what.first, count,
+                        count == 1 ? " was" : "s were", what.second);
+  return text;
 }
 
 std::string junit_case(const Result& result) {
@@ -87,18 +115,19 @@ std::string result_text(const Result& result) {
   const Verdict& verdict = result.verdict;
   std::string text = fmt::format("{:<8} {}: {:<24} {}\n", to_string(verdict.outcome),
                                  result.subject, result.test.name, duration_text(verdict.seconds));
-  if (!verdict.text.empty()) text += fmt::format("         {}\n", printable(verdict.text));
+  if (!verdict.text.empty()) text += indented(verdict.text);
   if (verdict.outcome == Outcome::kFailed && !verdict.output.empty())
-    text += fmt::format("         it printed: {}\n", printable(verdict.output.substr(0, 300)));
+    text += indented("it printed: " + verdict.output.substr(0, 300));
   return text;
 }
 
 std::string summary_text(const Report& report) {
-  std::string text = fmt::format(
-      "{} {}: {} passed, {} warned, {} skipped, {} failed (level {}, seed {})\n",
-      report.package.empty() ? report.manifest : report.package, report.version,
-      report.count(Outcome::kPassed), report.count(Outcome::kWarned),
-      report.count(Outcome::kSkipped), report.count(Outcome::kFailed), report.level, report.seed);
+  std::string text = not_made_text(report);
+  text += fmt::format("{} {}: {} passed, {} warned, {} skipped, {} failed (level {}, seed {})\n",
+                      report.package.empty() ? report.manifest : report.package, report.version,
+                      report.count(Outcome::kPassed), report.count(Outcome::kWarned),
+                      report.count(Outcome::kSkipped), report.count(Outcome::kFailed), report.level,
+                      report.seed);
   for (const Result& result : report.results)
     if (result.verdict.outcome == Outcome::kFailed)
       text += fmt::format("that again: --only {}{} --reproduce {}\n",

@@ -187,7 +187,7 @@ void SamplerBench::call(const char* function, Items& items, bool latents_are_inp
     if (items.has_eval[i] > 1)
       fail("{} set has_eval to {}, expected 0 or 1", function, items.has_eval[i]);
     if (call.item(i, statuses[i]) != WN_OK) {
-      items.failures[i] = printable(call.item_text(i));
+      items.failures[i] = printable_lines(call.item_text(i));
     } else if (items.failures[i].empty() &&
                !all_finite(
                    std::span<const float>(items.latents).subspan(i * latent_size_, latent_size_))) {

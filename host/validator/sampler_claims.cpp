@@ -160,7 +160,7 @@ void gradient(Bench& bench) {
 
 constexpr Test kTests[] = {
     {"sampler-claims-agree", 3, kSampler, "Claims of the manifest are the flags of info.",
-     claims_agree},
+     claims_agree, Needs::kInstance},
     {"sampler-neighbours", 4, kSampler,
      "An item's sample does not depend on its neighbours; to the bit, if that is claimed.",
      neighbours},

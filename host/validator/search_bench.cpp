@@ -241,7 +241,7 @@ SearchRun SearchBench::run() {
   } catch (const Stopped&) {
     throw Cancelled{};
   } catch (const Error& error) {
-    run_.error = printable(error.what());
+    run_.error = printable_lines(error.what());
   }
   if (task_) run_.spent = task_->spent_nfe();
   if (task_) run_.failed = task_->failed();

@@ -116,7 +116,8 @@ void no_gradients(Bench& bench) {
 }
 
 constexpr Test kTests[] = {
-    {"search-ends", 1, kSearch, "It proposes candidates and ends within its budget.", ends},
+    {"search-ends", 1, kSearch, "It proposes candidates and ends within its budget.", ends,
+     Needs::kInstance},
     {"search-lawful", 2, kSearch,
      "Ids grow, parents are there, times and numbers are in range, in everything it proposes.",
      lawful},

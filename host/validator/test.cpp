@@ -17,6 +17,15 @@ const char* to_string(Outcome outcome) {
   return "";
 }
 
+Needs proved_by(const Test& test) {
+  const std::string_view name = test.name;
+  if (name == "loads") return Needs::kLibrary;
+  if (name == "create") return Needs::kInstance;
+  if (name == "scores-finite" || name == "search-ends" || name == "sampler-path")
+    return Needs::kUse;
+  return Needs::kNothing;
+}
+
 std::vector<Test> all_tests() {
   std::vector<Test> all;
   for (const Tests part :

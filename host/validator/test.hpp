@@ -39,6 +39,14 @@ template <class... Parts>
 // What a test is run on: once per package, or on each plugin of some kinds.
 enum : unsigned { kPackage = 1, kSampler = 2, kVerifier = 4, kSearch = 8, kPlugin = 14 };
 
+// What must work before a test can say anything new. Each includes those before it.
+enum class Needs {
+  kNothing,
+  kLibrary,   // it loads
+  kInstance,  // one can be made
+  kUse        // and does what its kind is for
+};
+
 class Bench;
 
 struct Test {
@@ -47,6 +55,7 @@ struct Test {
   unsigned on;
   const char* help;  // what holds when it passes, one sentence
   void (*run)(Bench&);
+  Needs needs = Needs::kUse;
 };
 
 using Tests = std::span<const Test>;
@@ -60,6 +69,9 @@ Tests verifier_claims();  // what verifiers say of themselves, and their optiona
 Tests search_tests();
 Tests sampler_tests();
 Tests sampler_claims();
+
+// What does not work when this test fails; kNothing: no other test depends on it.
+Needs proved_by(const Test& test);
 
 // All of them, in the order of docs/check.md.
 std::vector<Test> all_tests();

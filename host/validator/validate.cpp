@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <set>
 
 #include "host/config_merge.hpp"
@@ -130,6 +131,11 @@ class Validation {
 
   void run(const Subject& subject, const Test& test, const std::string& name) {
     Result result{name, test, {}};
+    if (const std::string* failed = what_failed(subject, test)) {
+      result.because = *failed;
+      result.verdict = {Outcome::kSkipped, fmt::format("`{}` failed", *failed)};
+      return done(std::move(result));
+    }
     const auto body = [&] {
       Bench bench(subject, test, stage_);
       test.run(bench);
@@ -141,15 +147,38 @@ class Validation {
       result.verdict = verdict_of(body);
     else
       result.verdict = run_apart(body, stage_, wanted_.seconds);
+    if (result.verdict.outcome == Outcome::kFailed && proved_by(test) != Needs::kNothing)
+      failed_[key(subject, proved_by(test))].emplace(proved_by(test), test.name);
+    done(std::move(result));
+  }
+
+ private:
+  // What the library lacks, all plugins lack.
+  static std::string key(const Subject& subject, Needs needs) {
+    return needs == Needs::kLibrary ? "" : subject.found->plugin().id;
+  }
+
+  // The test that failed and without which this one would fail the same way; null: none.
+  const std::string* what_failed(const Subject& subject, const Test& test) const {
+    if (!subject.found) return nullptr;
+    for (const std::string& whose : {std::string(), subject.found->plugin().id}) {
+      const auto failed = failed_.find(whose);
+      if (failed != failed_.end() && failed->second.begin()->first <= test.needs)
+        return &failed->second.begin()->second;
+    }
+    return nullptr;
+  }
+
+  void done(Result result) {
     on_result_(result);
     report_.results.push_back(std::move(result));
   }
 
- private:
   const Wanted& wanted_;
   const std::function<void(const Result&)>& on_result_;
   Report& report_;
   Stage stage_;
+  std::map<std::string, std::map<Needs, std::string>> failed_;  // by plugin; "": by the library
 };
 
 }  // namespace
@@ -183,8 +212,12 @@ Report validate(const std::filesystem::path& manifest, const Wanted& wanted,
   });
   if (loaded && subjects.front().found->variant().python.empty())
     load_needed_libraries(subjects.front().found->library());
+  // Those on which others depend come first.
+  std::vector<Test> in_turn = tests;
+  std::ranges::stable_partition(
+      in_turn, [](const Test& test) { return proved_by(test) != Needs::kNothing; });
   for (const Subject& subject : subjects)
-    for (const Test& test : tests)
+    for (const Test& test : in_turn)
       if (subject.found && (test.on & kind_of(subject.found->plugin().kind)))
         validation.run(subject, test, subject.found->plugin().id);
   return report;

@@ -29,6 +29,7 @@ struct Result {
   std::string subject;  // a plugin's id; "package" for tests of the package
   Test test;
   Verdict verdict;
+  std::string because = {};  // it was skipped since this test failed
 };
 
 struct Report {

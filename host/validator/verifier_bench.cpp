@@ -1,6 +1,8 @@
 // verifier_bench.cpp: see verifier_bench.hpp.
 #include "host/validator/verifier_bench.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -8,6 +10,7 @@
 #include <numeric>
 
 #include "host/text.hpp"
+#include "host/validator/refusals.hpp"
 
 namespace winnow::validator {
 namespace {
@@ -100,31 +103,30 @@ void VerifierBench::reset() const {
     fail("reset failed with status {}", status);
 }
 
-bool VerifierBench::takes(const Pictures& pictures, std::string& why_not) const {
-  const Answer answer = score(pictures);
-  if (answer.status == WN_OK && answer.items[0] == WN_OK) return true;
-  why_not = printable(answer.status != WN_OK ? answer.text : answer.item_texts[0]);
-  return false;
+std::optional<std::string> VerifierBench::refusal() const {
+  const Answer answer = score(pictures(1));
+  if (answer.status != WN_OK) return printable_lines(answer.text);
+  if (answer.items[0] != WN_OK) return printable_lines(answer.item_texts[0]);
+  return std::nullopt;
 }
 
 void VerifierBench::find_shape() {
   std::vector<Shape> shapes = {{1, 28, 28}, {3, 32, 32}, {3, 64, 64}, {3, 224, 224}, {3, 512, 512}};
   if (const Shape& given = instance_.bench().subject().shape; !given.empty()) shapes = {given};
-  std::vector<std::string> prompts = {"", "a red apple on a table"};
+  std::vector<std::string> prompts = {"", "a red apple on a table", "a red circle"};
   if (const auto& given = instance_.bench().subject().prompt) prompts = {*given};
-  std::string why_not;
+  std::vector<Refusal> refusals;
   for (const std::string& prompt : prompts)
     for (const Shape& shape : shapes) {
       shape_ = shape;
       prompt_ = prompt;
       instance_.bench().stage("looking for a shape that it takes: {} channels, height {}", shape[0],
                               shape[1]);
-      if (takes(pictures(1), why_not)) return;
+      const auto why_not = refusal();
+      if (!why_not) return;
+      refusals.push_back({fmt::format("{}", fmt::join(shape, "x")), prompt, *why_not});
     }
-  fail(
-      "it takes no picture of any usual shape; give one by --shape CxHxW, or a prompt that it "
-      "knows by --prompt TEXT. The last refusal: {}",
-      why_not);
+  fail("{}", refusals_text(refusals));
 }
 
 std::size_t VerifierBench::largest_batch() const {
@@ -210,10 +212,11 @@ std::vector<float> VerifierBench::scores(const Pictures& pictures) const {
   const Answer answer = score(pictures);
   if (answer.status != WN_OK)
     fail("score of {} pictures failed with status {}: {}", pictures.size(), answer.status,
-         printable(answer.text));
+         printable_lines(answer.text));
   for (std::size_t i = 0; i < pictures.size(); ++i)
     if (answer.items[i] != WN_OK)
-      fail("picture {} of {} failed: {}", i, pictures.size(), printable(answer.item_texts[i]));
+      fail("picture {} of {} failed: {}", i, pictures.size(),
+           printable_lines(answer.item_texts[i]));
   if (!all_finite(answer.numbers)) fail("a score is not finite, or was not written");
   return answer.numbers;
 }

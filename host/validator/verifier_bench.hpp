@@ -80,7 +80,8 @@ class VerifierBench {
  private:
   using Body = std::function<wn_status(const wn_call*, float*, wn_status*)>;
   Answer call(const char* function, std::size_t n, std::size_t numbers, const Body& body) const;
-  bool takes(const Pictures& pictures, std::string& why_not) const;
+  // Why it does not take one picture of the present shape and prompt; nothing: it does.
+  std::optional<std::string> refusal() const;
   void find_shape();
 
   Instance& instance_;

@@ -100,13 +100,13 @@ void gradient(Bench& bench) {
   const Pictures pictures = verifier.pictures(n, 2, 0.3, 0.7);
   const bool previews = verifier.info().preview_time >= 0;
   const Answer answer = verifier.grad(LentPictures(pictures, previews));
-  if (answer.status != WN_OK) fail("grad failed: {}", printable(answer.text));
+  if (answer.status != WN_OK) fail("grad failed: {}", printable_lines(answer.text));
   if (!all_finite(answer.numbers)) fail("the gradient is not finite, or was not written whole");
   const std::size_t size = elements(pictures.shape);
   const auto scores = verifier.scores(pictures);
   std::size_t compared = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    if (answer.items[i] != WN_OK) fail("grad failed: {}", printable(answer.item_texts[i]));
+    if (answer.items[i] != WN_OK) fail("grad failed: {}", printable_lines(answer.item_texts[i]));
     const auto g = std::span<const float>(answer.numbers).subspan(i * size, size);
     const double length = norm(g);
     double best = std::numeric_limits<double>::infinity(), found = 0;
@@ -148,7 +148,7 @@ void features(Bench& bench) {
   const auto taken = [&] {
     const Answer answer =
         verifier.features(LentPictures(pictures, verifier.info().preview_time >= 0), info);
-    if (answer.status != WN_OK) fail("features failed: {}", printable(answer.text));
+    if (answer.status != WN_OK) fail("features failed: {}", printable_lines(answer.text));
     if (!all_finite(answer.numbers)) fail("features are not finite, or were not written whole");
     return answer.numbers;
   };

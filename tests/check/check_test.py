@@ -161,6 +161,29 @@ class CrashesTest(Check):
         hang = self.result("scores-finite", "zoo.verifier", 'flaw="hangs"', "--timeout", 1)
         self.assertIn("not over after 1 s, while", hang["text"])
 
+    def test_what_depends_on_what_failed_is_skipped_and_says_so(self):
+        for flaw, failed, words in (("create_fails", "create", ()), ("create_crashes", "create", ()),
+                                    ("hangs", "scores-finite", ("--timeout", 0.5)), ("exits", "scores-finite", ())):
+            with self.subTest(flaw=flaw):
+                results = self.check("zoo.verifier", f'flaw="{flaw}"', "--level", 10, *words)["results"]
+                self.assertEqual([each["test"] for each in results if each["outcome"] == "failed"], [failed])
+                skipped = [each for each in results if each["text"] == f"`{failed}` failed"]
+                self.assertGreater(len(skipped), 20)
+                self.assertEqual({each["outcome"] for each in skipped}, {"skipped"})
+                outcomes = {each["test"]: each["outcome"] for each in results}
+                self.assertEqual(outcomes["provides-all"], "passed")  # needs no instance
+                self.assertEqual(outcomes["info-in-bounds"], "passed" if failed != "create" else "skipped")
+
+    def test_results_are_printed_as_they_come(self):
+        words = [PROGRAM, "plugins", "check", "zoo.verifier", 'flaw="hangs_later"', "--level", "2"]
+        child = subprocess.Popen(words, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(child.stdout.close)
+        line = child.stdout.readline()
+        self.assertIsNone(child.poll())  # it hangs in the next test
+        child.kill()
+        child.wait()
+        self.assertIn("info-sane", line)
+
     def test_failures_without_a_sound_text_and_unknown_statuses_are_found(self):
         self.assertIn("no UTF-8: gr??", self.result("create", "zoo.verifier", 'flaw="latin"')["text"])
         self.assertIn("without a text", self.result("create", "zoo.verifier", 'flaw="silent"')["text"])
@@ -228,9 +251,19 @@ class ReportsTest(Check):
     def test_a_verifier_of_few_words_is_asked_for_what_it_knows(self):
         without = self.result("scores-finite", "zoo.verifier", 'flaw="vocabulary"')
         self.assertEqual(without["outcome"], "failed")
+        self.assertIn("it takes no picture: expected 'two circles'", without["text"])
         self.assertIn("--prompt", without["text"])
         value = self.check("zoo.verifier", 'flaw="vocabulary"', "--level", 10, "--prompt", "two circles")
         self.assertEqual([each for each in value["results"] if each["outcome"] == "failed"], [])
+
+    def test_a_verifier_that_refuses_all_for_several_reasons_is_quoted_with_each(self):
+        text = self.result("scores-finite", "zoo.verifier", 'flaw="picky"')["text"]
+        self.assertEqual(text.splitlines()[1:], [
+            "of every shape without a prompt: it needs a prompt",
+            "of 1x28x28 with the prompt 'a red apple on a table'; 1x28x28 with the prompt 'a red circle': it wants colours",
+            "of 3x32x32, 3x64x64, 3x224x224, 3x512x512 with the prompt 'a red apple on a table'; 3x32x32, 3x64x64, 3x224x224, "
+            "3x512x512 with the prompt 'a red circle': it does not know the word 'red'"])
+        self.assertEqual(self.result("scores-finite", "zoo.verifier", 'flaw="circles"')["outcome"], "passed")
 
     def test_a_test_that_is_killed_leaves_no_files(self):
         self.environment["TMPDIR"] = str(self.folder)

@@ -46,6 +46,7 @@ static wn_status create(const wn_host* host, const wn_option* const* options, ui
   const wn_option* text = zoo_option(options, n, "text");
   self->preview_time = is(self, "previews") ? 0.5 : time ? time->f : -1;
   if (is(self, "create_fails")) return zoo_fail(call, WN_E_INTERNAL, "it is broken");
+  if (is(self, "create_crashes")) abort();
   if (is(self, "silent")) return WN_E_INTERNAL;
   if (is(self, "latin")) return zoo_fail(call, WN_E_INTERNAL, "gr\xfc\xdf");
   if (is(self, "status")) return 7777;
@@ -81,7 +82,7 @@ static void destroy(wn_instance* self) {
 static wn_status info(wn_instance* self, wn_verifier_info* out) {
   out->flags = WN_F_DETERMINISTIC |
                (self->set_level ? 0 : WN_F_BATCH_INVARIANT | WN_F_REENTRANT | WN_F_GRAD);
-  if (is(self, "flags")) out->flags |= 1u << 20;
+  if (is(self, "flags") || is(self, "hangs_later")) out->flags |= 1u << 20;
   if (is(self, "claims")) out->flags &= ~WN_F_DETERMINISTIC;
   out->n_heads = 1;
   out->preview_time = self->preview_time;
@@ -120,7 +121,7 @@ static wn_status stumble(wn_instance* self, const wn_verifier_batch* batch) {
   if (is(self, "empty") && batch->n == 0) abort();
   if (is(self, "size") && batch->samples->shape[3] < 4) abort();
   if (is(self, "exits")) exit(0);
-  if (is(self, "hangs"))
+  if (is(self, "hangs") || (is(self, "hangs_later") && batch->n == 7))
     for (;;) usleep(1000);
   if (is(self, "thread_local") && !made_here) abort();
   if (is(self, "writes_inputs") && batch->n) *(volatile float*)data = *data;
@@ -155,10 +156,18 @@ static float spoiled(wn_instance* self, const wn_verifier_batch* batch, uint64_t
   return score;
 }
 
-static const char kUnknown[] = "expected 'two circles'";
-
-static int knows(const wn_str* prompt) {
-  return prompt->size == 11 && memcmp(prompt->data, "two circles", 11) == 0;
+/* Why it does not want an item; NULL: it does. */
+static const char* refusal(const wn_instance* self, const wn_verifier_batch* batch, uint64_t i) {
+  const wn_str* prompt = &batch->conditions[i]->prompt;
+  if (is(self, "vocabulary"))
+    return prompt->size == 11 && memcmp(prompt->data, "two circles", 11) == 0
+               ? NULL
+               : "expected 'two circles'";
+  if (is(self, "circles"))
+    return prompt->size == 12 && memcmp(prompt->data, "a red circle", 12) == 0 ? NULL : "no circle";
+  if (!is(self, "picky")) return NULL;
+  if (prompt->size == 0) return "it needs a prompt";
+  return batch->samples->shape[1] == 1 ? "it wants colours" : "it does not know the word 'red'";
 }
 
 static wn_status score(wn_instance* self, const wn_call* call, const wn_verifier_batch* batch,
@@ -170,8 +179,9 @@ static wn_status score(wn_instance* self, const wn_call* call, const wn_verifier
   for (uint64_t i = 0; i < batch->n; ++i) {
     score_item(self, call, batch, i, scores, status);
     if (is(self, "spreads")) status[i] = WN_OK;
-    if (is(self, "vocabulary") && !knows(&batch->conditions[i]->prompt)) {
-      call->errors->set_item(call->errors->ctx, i, WN_E_INVALID_ARGUMENT, kUnknown, sizeof kUnknown - 1);
+    const char* const why_not = refusal(self, batch, i);
+    if (why_not) {
+      call->errors->set_item(call->errors->ctx, i, WN_E_INVALID_ARGUMENT, why_not, strlen(why_not));
       status[i] = WN_E_INVALID_ARGUMENT;
     }
     scores[i] = spoiled(self, batch, i, scores[i]);

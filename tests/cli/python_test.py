@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 import unittest
+import xml.etree.ElementTree
 
 from winnow_cli import TOY, CliTest
 
@@ -137,9 +138,12 @@ class Python(CliTest):
         good = HEAD + "def score(images, conditions): return [image[0, 0, 0] for image in images]\n"
         first = good.replace("image[0, 0, 0]", "images[0][0, 0, 0]")
         counts = "calls = []\n" + HEAD + "def score(images, conditions):\n    calls.append(0)\n    return [len(calls)] * len(images)\n"
+        alone = HEAD + "def score(images, conditions):\n    if len(images) > 1: raise RuntimeError('my batch path is broken')\n" \
+            "    return [images[0][0, 0, 0]]\n"
         dies = "import os\n" + HEAD + "def score(images, conditions): os._exit(3)\n"
         for test, bad, says in [("batch-invariant", first, "it claims to be batch invariant, but"),
                                 ("deterministic", counts, "it claims to be deterministic, but"),
+                                ("batch-sizes", alone, "none of its pictures alone, so 4 calls were made for it: RuntimeError: my batch"),
                                 ("scores-finite", dies, "exited with status 3 in score"),
                                 ("loads", "1 / 0\n", "test.judge: ZeroDivisionError")]:
             with self.subTest(test):
@@ -147,6 +151,27 @@ class Python(CliTest):
                 outcome, text = verdict(test, bad)
                 self.assertEqual(outcome, "failed")
                 self.assertIn(says, text)
+
+    def test_one_fault_is_one_failure_that_says_what_python_said(self):
+        folder = self.judge(HEAD + "def score(images, conditions):\n    raise ValueError('never\\x07 ready')\n", "")
+        done = self.winnow("plugins", "check", folder, "--reproduce", 1, "--level", 10, "--junit", "junit.xml")
+        self.assertEqual(done.returncode, 3, done)
+        failed, what, where, line = done.stdout[done.stdout.index("failed   "):].splitlines()[:4]
+        self.assertRegex(failed, "^failed   test.judge: scores-finite ")
+        self.assertEqual((what, line), ("         it takes no picture: ValueError: never? ready", " " * 13 + "raise ValueError('never\\x07 ready')"))
+        self.assertIn('judge.py", line 4, in score', where)
+        self.assertRegex(done.stdout, r"\ntest\.judge: [12][0-9] tests were skipped, since `scores-finite` failed\n.*, 1 failed \(")
+        value = json.loads(self.winnow("plugins", "check", folder, "--reproduce", 1, "--json").stdout)
+        (text,) = [one["text"] for one in value["results"] if one["outcome"] == "failed"]
+        self.assertIn("never? ready\n  File ", text)
+        (failure,) = xml.etree.ElementTree.parse(self.folder / "junit.xml").getroot().iter("failure")
+        self.assertEqual(failure.get("message"), text)
+
+    def test_a_manifest_with_a_mistake_is_shown_as_it_is_written(self):
+        manifest = self.judge() / "winnow-plugin.toml"
+        manifest.write_text(manifest.read_text().replace("summary = ", "sumary = "))
+        done = self.winnow("plugins", "check", manifest.parent, "--level", 1)
+        self.assertIn('\n         5 | sumary = "For tests."\n', done.stdout)
 
     def test_what_it_may_not_reach_it_does_not_reach(self):
         secret = self.write("secret.txt", "secret")
