@@ -10,6 +10,7 @@
 #include <set>
 #include <tuple>
 
+#include "host/code_trust.hpp"
 #include "host/noise.hpp"
 #include "host/sha256.hpp"
 
@@ -176,6 +177,8 @@ std::string Assembly::lock_json() const {
       if (option.type == WN_OPT_PATH && path && fs::is_regular_file(*path))
         files[*path] = sha256_hex_of_file(*path);
     }
+    for (const NamedCode& code : code_of(found, use))
+      files[code.path.string()] = sha256_hex_of_code(code.path);
   };
   note(PluginKind::kSampler, config_.sampler);
   note(PluginKind::kSearch, config_.search);

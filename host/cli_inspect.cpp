@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "host/cli_verbs.hpp"
+#include "host/code_trust.hpp"
 #include "host/figures.hpp"
 
 namespace winnow {
@@ -95,6 +96,7 @@ Answer show_verb(const CommandLine& line) {
     throw Error(Exit::kUsage, fmt::format("'{}' is no run directory", line.directory.string()));
   const Registry registry = scan_plugins(line);
   const RunConfig config = load_config(config_file(line.directory), {}, registry);
+  require_trust(config_file(line.directory), config, registry);
   const Shown shown =
       show_candidate(config, registry, line.directory, name.task, name.candidate, line.out);
   std::vector<std::vector<std::string>> rows = {

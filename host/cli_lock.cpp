@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "host/cli_verbs.hpp"
+#include "host/code_trust.hpp"
 #include "host/disk.hpp"
 #include "host/figures.hpp"
 #include "host/plugin_lock.hpp"
@@ -37,6 +38,24 @@ std::vector<std::string> ids_of(const CommandLine& line, const Registry& registr
   return ids;
 }
 
+// What the configs' options name, beside what is there.
+std::vector<std::vector<std::string>> add_code(const CommandLine& line, const Registry& registry,
+                                               CodeLock& code, ordered_json& json) {
+  std::vector<std::vector<std::string>> rows;
+  for (const std::string& name : line.locked) {
+    if (!is_config(name)) continue;
+    for (const NamedCode& one :
+         code_of_config(load_config(config_file(name), {}, registry), registry)) {
+      const std::string hash = sha256_hex_of_code(one.path);
+      const bool added = code.emplace(hash, one.path.filename().string()).second;
+      rows.push_back({"  " + one.path.string(), one.plugin, hash.substr(0, 16),
+                      added ? "added" : "as it was"});
+      json.push_back({{"path", one.path.string()}, {"plugin", one.plugin}, {"sha256", hash}});
+    }
+  }
+  return rows;
+}
+
 const char* word_for(const LockedPlugin* before, const LockedPlugin& now) {
   if (!before) return "added";
   return *before == now ? "as it was" : "changed";
@@ -48,7 +67,8 @@ Answer plugins_lock_verb(const CommandLine& line) {
   const Registry registry = scan_plugins(line);
   const fs::path file = lock_file(line);
   PluginLock lock;
-  if (fs::exists(file)) lock = read_plugin_lock(file);
+  CodeLock code;
+  if (fs::exists(file)) lock = read_plugin_lock(file), code = read_code_lock(file);
   Answer answer;
   answer.json = {{"file", file.string()}, {"plugins", ordered_json::array()}};
   std::vector<std::vector<std::string>> rows;
@@ -70,7 +90,9 @@ Answer plugins_lock_verb(const CommandLine& line) {
                                       {"library", now.library},
                                       {"was", word}});
   }
-  disk::replace_file(file.parent_path(), file.filename().string(), plugin_lock_text(lock));
+  answer.json["code"] = ordered_json::array();
+  for (auto& row : add_code(line, registry, code, answer.json["code"])) rows.push_back(row);
+  disk::replace_file(file.parent_path(), file.filename().string(), plugin_lock_text(lock, code));
   answer.text = fmt::format("{}: {} plugins\n", file.string(), lock.size()) + table_text(rows);
   return answer;
 }

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "host/cli_verbs.hpp"
+#include "host/code_trust.hpp"
 #include "host/cli_watcher.hpp"
 #include "host/figures.hpp"
 #include "host/plugin_lock.hpp"
@@ -47,6 +48,8 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
                                               one.study.file, one.study.name));
     one.points = study_points(one.study, registry);
     require_locked(one.study.base, all_plugins_of(one), registry);
+    for (const StudyPoint& point : one.points)
+      require_trust(one.study.base, point.config, registry);
     check_columns(one.study, one.points);
     check_result_columns(one.study, possible_columns(one.study, one.points));
     // --quick leaves out points, and with them what others are compared with.

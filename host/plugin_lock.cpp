@@ -20,6 +20,7 @@ constexpr const char* kHead =
     "# `winnow plugins lock`; a run with another build is refused.\n"
     "file_format = \"1.0\"\n";
 const std::vector<std::string> kKeys = {"id", "kind", "package", "version", "manifest", "library"};
+const std::vector<std::string> kCodeKeys = {"name", "sha256"};
 
 bool is_sha256(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
@@ -28,13 +29,14 @@ bool is_sha256(const std::string& text) {
 std::string text(const toml::table& table, const char* key, Diagnostics& diagnostics) {
   const toml::node* node = table.get(key);
   if (!node) {
-    diagnostics.add(where_of(table), fmt::format("'{}' is missing in [[plugin]]", key));
+    diagnostics.add(where_of(table), fmt::format("'{}' is missing", key));
   } else if (!node->is_string()) {
     diagnostics.add(where_of(*node),
                     fmt::format("'{}' is {}, expected text", key, describe(*node)));
   } else {
     const std::string value = node->as_string()->get();
-    const bool hash = key == std::string_view("manifest") || key == std::string_view("library");
+    const std::string_view name = key;
+    const bool hash = name == "manifest" || name == "library" || name == "sha256";
     if (hash && !is_sha256(value))
       diagnostics.add(where_of(*node),
                       fmt::format("'{}' is no sha256: expected 64 hexadecimal digits in lower "
@@ -60,6 +62,53 @@ void add_entry(const toml::node& node, PluginLock& lock, Diagnostics& diagnostic
     diagnostics.add(where_of(*table), fmt::format("a second plugin '{}'", id));
 }
 
+void add_code(const toml::node& node, CodeLock& code, Diagnostics& diagnostics) {
+  const toml::table* table = node.as_table();
+  if (!table) {
+    diagnostics.add(where_of(node), "expected a table [[code]], found " + describe(node));
+    return;
+  }
+  refuse_unknown_keys(*table, kCodeKeys, "in [[code]]", diagnostics);
+  code[text(*table, "sha256", diagnostics)] = text(*table, "name", diagnostics);
+}
+
+struct WholeLock {
+  PluginLock plugins;
+  CodeLock code;
+};
+
+template <class Add>
+void each(const toml::table& root, const char* key, Diagnostics& diagnostics, const Add& add) {
+  const toml::node* node = root.get(key);
+  if (!node) return;
+  const toml::array* tables = node->as_array();
+  if (!tables)
+    diagnostics.add(where_of(*node),
+                    fmt::format("expected tables [[{}]], found {}", key, describe(*node)));
+  for (std::size_t i = 0; tables && i < tables->size(); ++i) add(*tables->get(i));
+}
+
+WholeLock read_whole(const fs::path& file) {
+  Diagnostics diagnostics;
+  const std::string name = file.string();
+  const auto source = read_text_file(file, kLargestTomlFile, {name}, diagnostics);
+  diagnostics.throw_if_any();
+  const auto root = parse_toml(*source, name, diagnostics);
+  diagnostics.throw_if_any();
+  refuse_unknown_keys(*root, std::vector<std::string>{"file_format", "plugin", "code"}, "in a lock",
+                      diagnostics);
+  const auto format = root->get("file_format");
+  if (!format || format->value_or(std::string()) != "1.0")
+    diagnostics.add(format ? where_of(*format) : Where{name}, "expected file_format = \"1.0\"");
+  WholeLock lock;
+  each(*root, "plugin", diagnostics,
+       [&](const toml::node& node) { add_entry(node, lock.plugins, diagnostics); });
+  each(*root, "code", diagnostics,
+       [&](const toml::node& node) { add_code(node, lock.code, diagnostics); });
+  diagnostics.throw_if_any();
+  return lock;
+}
+
 const FoundPlugin* usable(const Registry& registry, const std::string& id) {
   for (const FoundPlugin& found : registry.plugins())
     if (found.skipped.empty() && found.plugin().id == id) return &found;
@@ -68,32 +117,11 @@ const FoundPlugin* usable(const Registry& registry, const std::string& id) {
 
 }  // namespace
 
-PluginLock read_plugin_lock(const fs::path& file) {
-  Diagnostics diagnostics;
-  const std::string name = file.string();
-  const auto source = read_text_file(file, kLargestTomlFile, {name}, diagnostics);
-  diagnostics.throw_if_any();
-  const auto root = parse_toml(*source, name, diagnostics);
-  diagnostics.throw_if_any();
-  refuse_unknown_keys(*root, std::vector<std::string>{"file_format", "plugin"}, "in a lock",
-                      diagnostics);
-  const auto format = root->get("file_format");
-  if (!format || format->value_or(std::string()) != "1.0")
-    diagnostics.add(format ? where_of(*format) : Where{name}, "expected file_format = \"1.0\"");
-  PluginLock lock;
-  if (const toml::node* plugins = root->get("plugin")) {
-    const toml::array* tables = plugins->as_array();
-    if (!tables)
-      diagnostics.add(where_of(*plugins),
-                      "expected tables [[plugin]], found " + describe(*plugins));
-    for (std::size_t i = 0; tables && i < tables->size(); ++i)
-      add_entry(*tables->get(i), lock, diagnostics);
-  }
-  diagnostics.throw_if_any();
-  return lock;
-}
+PluginLock read_plugin_lock(const fs::path& file) { return read_whole(file).plugins; }
 
-std::string plugin_lock_text(const PluginLock& lock) {
+CodeLock read_code_lock(const fs::path& file) { return read_whole(file).code; }
+
+std::string plugin_lock_text(const PluginLock& lock, const CodeLock& code) {
   std::string text = kHead;
   for (const auto& [id, entry] : lock)
     text += fmt::format(
@@ -101,6 +129,8 @@ std::string plugin_lock_text(const PluginLock& lock) {
         "manifest = \"{}\"\nlibrary = \"{}\"\n",
         toml_string(id), toml_string(entry.kind), toml_string(entry.package),
         toml_string(entry.version), entry.manifest, entry.library);
+  for (const auto& [hash, name] : code)
+    text += fmt::format("\n[[code]]\nname = {}\nsha256 = \"{}\"\n", toml_string(name), hash);
   return text;
 }
 

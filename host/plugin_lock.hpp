@@ -21,10 +21,14 @@ struct LockedPlugin {
   bool operator==(const LockedPlugin&) const = default;
 };
 using PluginLock = std::map<std::string, LockedPlugin>;  // by the plugin's id
+// Programs that options may name (host/code_trust.hpp): what they are called, by their hash.
+using CodeLock = std::map<std::string, std::string>;
 
 // Throws Error(Exit::kUsage) with all mistakes and their places.
 PluginLock read_plugin_lock(const std::filesystem::path& file);
-std::string plugin_lock_text(const PluginLock& lock);  // equal locks give equal text
+CodeLock read_code_lock(const std::filesystem::path& file);
+// Equal locks give equal text.
+std::string plugin_lock_text(const PluginLock& lock, const CodeLock& code = {});
 
 // The entry of a plugin whose files are as its manifest says; else Error(Exit::kPlugin).
 LockedPlugin locked_as_found(const FoundPlugin& found);

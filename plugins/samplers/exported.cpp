@@ -4,6 +4,7 @@
 //   [sampler]
 //   plugin = "winnow.exported"
 //   bundle = "flux.bundle"       # of examples/export/export_diffusers.py
+//   trust = "full"               # it is a program; or winnow plugins lock
 //   steps = 30
 //
 // The state is x = alpha data + sigma noise. The network predicts noise, v, data or flow; each is

@@ -1,0 +1,95 @@
+"""winnow.exported from the command line: a program runs only where somebody allowed it; isolation changes no result.
+
+exported_run_test.py BUILD SOURCE: with a committed bundle and any Python.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+BUILD, SOURCE = map(pathlib.Path, sys.argv[1:3])
+RUN = """[run]
+deterministic = true
+[budget]
+candidates = 3
+[tasks]
+prompts = ["a red circle"]
+[sampler]
+plugin = "winnow.exported"
+bundle = "flux"
+steps = 2
+threads = 1
+[[verifier]]
+plugin = "winnow.brightness"
+[search]
+plugin = "winnow.random"
+"""
+
+
+def winnow(*words):
+    done = subprocess.run([BUILD / "bin/winnow", *map(str, words)], capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def refused(status, says, *words):
+    found, text = winnow(*words)
+    text = " ".join(text.split())
+    assert found == status and says in text, (words, found, text)
+    return text
+
+
+def done(*words):
+    status, text = winnow(*words)
+    assert status == 0, (words, status, text)
+    return text
+
+
+def best(run):
+    summary = json.loads((pathlib.Path(run) / "summary.json").read_text())
+    return summary["tasks"][0]["best"]
+
+
+def main():
+    shutil.copytree(SOURCE / "tests/golden/bundles/flux", "flux")
+    pathlib.Path("run.toml").write_text(RUN)
+    # Nobody has allowed it.
+    for verb in ("run", "check", "plan"):
+        text = refused(3, "option bundle of winnow.exported names a program", verb, "run.toml")
+    assert 'trust = "full"' in text and "winnow plugins lock run.toml" in text, text
+    assert not pathlib.Path("runs").exists()
+    done("run", "run.toml", "sampler.trust=full", "--out", "trusted", "--quiet")
+    # Isolated, it does the same.
+    done("run", "run.toml", "sampler.trust=full", "sampler.isolate=plugin", "--out", "isolated", "--quiet")
+    assert best("trusted") == best("isolated"), (best("trusted"), best("isolated"))
+    # By the lock.
+    assert "flux" in done("plugins", "lock", "run.toml")
+    lock = pathlib.Path("winnow-plugins.lock").read_text()
+    assert lock.count("[[code]]") == 1 and 'name = "flux"' in lock, lock
+    done("plugins", "lock", "run.toml")
+    assert pathlib.Path("winnow-plugins.lock").read_text() == lock
+    done("run", "run.toml", "--out", "locked", "--quiet")
+    assert best("locked") == best("trusted")
+    # A run directory may go on with what it was made with, and with nothing else.
+    done("show", "locked", "best")
+    # What is not encoded is found out before anything is spent.
+    refused(2, "the prompt 'a red square' is not among the 2", "run", "run.toml", 'tasks.prompts=["a red square"]',
+            "--out", "none")
+    # Any change of it, though bundle.toml agrees, is another program.
+    toml = pathlib.Path("flux/bundle.toml")
+    toml.write_text(toml.read_text().replace("steps = ", "steps =  "))
+    refused(3, "is not in", "run", "run.toml", "--out", "changed")
+    refused(3, "is not in", "show", "locked", "best")
+    with open("flux/denoiser.pt", "ab") as file:
+        file.write(b" ")
+    refused(3, "denoiser.pt is not the file that was exported", "run", "run.toml", "sampler.trust=full", "--out", "changed")
+    refused(2, "expected", "check", "run.toml", "sampler.trust=half")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    os.environ.update(OMP_NUM_THREADS="1", XDG_DATA_HOME=folder + "/data", XDG_CACHE_HOME=folder + "/cache")
+    main()
+print("allowed, isolated and refused as expected")
