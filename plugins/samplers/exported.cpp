@@ -1,5 +1,5 @@
-// winnow.exported: any denoiser that was exported from a diffusers pipeline as a bundle
-// (docs/bundles.md), without Python.
+// winnow.exported: any denoiser that was exported from a diffusers pipeline as
+// a bundle (docs/bundles.md), without Python.
 //
 //   [sampler]
 //   plugin = "winnow.exported"
@@ -7,13 +7,15 @@
 //   trust = "full"               # it is a program; or winnow plugins lock
 //   steps = 30
 //
-// The state is x = alpha data + sigma noise. The network predicts noise, v, data or flow; each is
-// turned into a prediction d of the data, and a step is linear in x, d, what it was before, and
-// fresh noise: diffusion_solvers.hpp has the formulas, diffusion_path.hpp the levels and times,
-// which are those of the pipeline's scheduler. Guidance: e = e_null + guidance_scale (e_prompt -
-// e_null) where it is classifier-free; a distilled network is told the scale. A candidate that asks
-// for stochasticity s > 0 takes ancestral steps with eta s (times eta, where that is not 0), or,
-// with solver edm and churn, s times the churn; -1 leaves the noise out.
+// The state is x = alpha data + sigma noise. The network predicts noise, v,
+// data or flow; each is turned into a prediction d of the data, and a step is
+// linear in x, d, what it was before, and fresh noise: diffusion_solvers.hpp
+// has the formulas, diffusion_path.hpp the levels and times, which are those of
+// the pipeline's scheduler. Guidance: e = e_null + guidance_scale (e_prompt -
+// e_null) where it is classifier-free; a distilled network is told the scale. A
+// candidate that asks for stochasticity s > 0 takes ancestral steps with eta s
+// (times eta, where that is not 0), or, with solver edm and churn, s times the
+// churn; -1 leaves the noise out.
 #include <ATen/ATen.h>
 #include <ATen/Version.h>
 #include <c10/core/InferenceMode.h>
@@ -26,8 +28,7 @@
 
 #include "safetensors_torch.hpp"
 #include "samplers/bundle.hpp"
-#include "samplers/encoded_prompts.hpp"
-#include "samplers/exported_network.hpp"
+#include "samplers/exported_denoiser.hpp"
 #include "samplers/torch_runtime.hpp"
 #include "samplers/vae_network.hpp"
 
@@ -35,6 +36,7 @@ namespace {
 
 using namespace winnow;
 using namespace winnow::diffusion;
+using Condition = ExportedDenoiser::Condition;
 
 constexpr uint32_t kPreferredBatch = 16;
 constexpr int64_t kTileStep = 4;
@@ -74,7 +76,6 @@ class Exported {
   Exported(const wn::Host&, const wn::Options& options) try
       : bundle_(read(options)),
         device_(parse_device(options.str("device"))),
-        precision_(bundle_.bf16 ? at::kBFloat16 : at::kFloat),
         eta_(options.f64("eta")),
         churn_(options.f64("churn")),
         churn_low_(options.f64("churn_low")),
@@ -82,17 +83,14 @@ class Exported {
         churn_noise_(options.f64("churn_noise")),
         tile_(options.i64("vae_tile")),
         threads_(static_cast<int>(options.i64("threads"))),
-        guidance_(guidance_of(options.f64("guidance_scale"))),
         paths_{path_of(options.i64("steps")),
                path_of(options.i64("search_steps") ? options.i64("search_steps")
                                                    : options.i64("steps"))},
-        network_(bundle_.denoiser, checked_device()) {
+        denoiser_(loaded(options.f64("guidance_scale"))) {
     if (tile_ % kTileStep != 0)
       throw std::runtime_error("vae_tile is " + std::to_string(tile_) +
                                ", expected a multiple of 4, or 0 for no tiles");
-    if (bundle_.condition == ConditionKind::kPrompt) open_prompts();
     load_decoder();
-    try_network();
   } catch (const wn::Error&) {
     throw;
   } catch (const std::invalid_argument& error) {
@@ -108,7 +106,8 @@ class Exported {
     out.flags = WN_F_MIXED_TIMES | WN_F_DETERMINISTIC;
     if (own.eta > 0 || own.churn > 0) out.flags |= WN_F_STOCHASTIC;
     out.n_steps = static_cast<uint32_t>(path.times().size() - 1);
-    out.max_batch = static_cast<uint32_t>(std::max<int64_t>(1, bundle_.max_batch / passes()));
+    out.max_batch =
+        static_cast<uint32_t>(std::max<int64_t>(1, bundle_.max_batch / denoiser_.passes()));
     out.preferred_batch = std::min(kPreferredBatch, out.max_batch);
     out.latent_dtype = wn::dtype_of<float>();
     out.latent_ndim = static_cast<uint32_t>(bundle_.latent_shape.size());
@@ -120,7 +119,7 @@ class Exported {
     out.noise_scale = path.noise_scale().data();
     out.preview_nfe = 1;
     out.preview_credit = own.churn > 0 ? 0 : 1;
-    out.network_passes = static_cast<double>(passes());
+    out.network_passes = static_cast<double>(denoiser_.passes());
     out.flops = bundle_.flops;
     return out;
   }
@@ -135,7 +134,8 @@ class Exported {
     if (how.eta > 1)
       throw wn::Error(WN_E_INVALID_ARGUMENT,
                       "eta is " + std::to_string(how.eta) +
-                          ", expected at most 1, which renews all noise that can be renewed");
+                          ", expected at most 1, which renews all noise that "
+                          "can be renewed");
     wn::Leg leg;
     leg.times = path.leg(from, to, steps);
     for (size_t k = 1; k < leg.times.size(); ++k)
@@ -145,7 +145,10 @@ class Exported {
 
   void init(const wn::SamplerBatch& batch) {
     const c10::InferenceMode guard;
-    check_conditions(batch);
+    const std::vector<Asked> items = asked(batch);
+    for (size_t i = 0; i < items.size(); ++i)
+      if (const std::string why = denoiser_.refusal(items[i]); !why.empty())
+        batch.fail(i, WN_E_INVALID_ARGUMENT, why);
     at::Tensor latents = wn::torch_view(batch.latents_raw());
     latents.copy_(initial_noise_of(batch) * path(batch.profile()).initial_scale());
     clear_carry(batch);
@@ -155,7 +158,7 @@ class Exported {
     const c10::InferenceMode guard;
     const ThreadsGuard threads(threads_);
     at::Tensor latents = wn::torch_view(batch.latents_raw());
-    const std::vector<at::Tensor> condition = conditions(batch);
+    const Condition condition = denoiser_.conditions(asked(batch));
     at::Tensor x = latents.to(device_);
     std::vector<Move> moves = moves_of(batch);
     const bool churned = any(moves, [](const Move& m) { return m.churn.noise != 0; });
@@ -185,7 +188,7 @@ class Exported {
     const at::Tensor x = wn::torch_view(batch.latents_raw()).to(device_);
     std::vector<Level> at;
     for (const double time : batch.from_time()) at.push_back(path(batch.profile()).level(time));
-    const at::Tensor d = first_data(batch, x, at, conditions(batch), true);
+    const at::Tensor d = first_data(batch, x, at, denoiser_.conditions(asked(batch)), true);
     wn::torch_view(clean).copy_(d);
     carry(batch).narrow(1, 0, elements()).copy_(d.flatten(1));
     std::fill(batch.has_eval().begin(), batch.has_eval().end(), uint8_t{1});
@@ -195,7 +198,8 @@ class Exported {
     const c10::InferenceMode guard;
     const ThreadsGuard threads(threads_);
     const at::Tensor x = wn::torch_view(batch.latents_raw()).to(device_);
-    // One by one: memory does not grow with the batch, and no sample depends on its neighbours.
+    // One by one: memory does not grow with the batch, and no sample depends on
+    // its neighbours.
     for (int64_t i = 0; i < x.size(0); ++i) {
       batch.call().check_stop();
       const at::Tensor picture = pictures(x.narrow(0, i, 1));
@@ -228,29 +232,21 @@ class Exported {
  private:
   // ---- what was asked for ----
 
-  double guidance_of(double asked) const {
-    if (asked < 0) return bundle_.guidance_scale;
-    if (bundle_.guidance == Guidance::kNone)
-      throw std::runtime_error("guidance_scale is " + std::to_string(asked) +
-                               ", but the network of this bundle has no guidance");
-    return asked;
-  }
   Path path_of(int64_t steps) const {
     return Path(bundle_.schedule, bundle_.solver,
                 steps ? static_cast<uint32_t>(steps) : bundle_.steps);
   }
-  at::Device checked_device() const {
+  ExportedDenoiser loaded(double guidance_scale) const {
     if (device_.is_cuda() && bundle_.is_compiled())
       throw std::runtime_error("device is \"" + device_.str() +
                                "\", but the bundle was compiled for the CPU: export the pipeline "
                                "with --format torchscript");
-    return device_;
+    const ThreadsGuard threads(threads_);
+    return ExportedDenoiser(bundle_, device_, guidance_scale);
   }
   const Path& path(uint32_t profile) const {
     return paths_[profile == WN_PROFILE_SEARCH ? WN_PROFILE_SEARCH : WN_PROFILE_FINAL];
   }
-  bool guided() const { return bundle_.guidance == Guidance::kClassifierFree && guidance_ != 1; }
-  int64_t passes() const { return guided() ? 2 : 1; }
   bool has_history() const { return bundle_.solver == Solver::kMultistep; }
   int64_t elements() const {
     int64_t n = 1;
@@ -281,13 +277,6 @@ class Exported {
 
   // ---- loading ----
 
-  void open_prompts() {
-    prompts_.emplace(bundle_.prompts.string(), bundle_.rows);
-    if (guided() && !prompts_->has(bundle_.null_prompt))
-      throw std::runtime_error("guidance leads away from the negative prompt, but " +
-                               prompts_->unknown(bundle_.null_prompt));
-  }
-
   void load_decoder() {
     picture_shape_ = bundle_.latent_shape;
     if (bundle_.decoder.empty()) return;
@@ -309,127 +298,26 @@ class Exported {
                       latent[2] * decoder_->factor};
   }
 
-  // One pass, so that a network of other shapes than bundle.toml says is found out beforehand.
-  void try_network() const {
-    const c10::InferenceMode guard;
-    const ThreadsGuard threads(threads_);
-    std::vector<int64_t> shape = bundle_.latent_shape;
-    shape.insert(shape.begin(), 1);
-    std::vector<at::Tensor> condition;
-    if (bundle_.condition == ConditionKind::kClass)
-      condition.push_back(at::zeros({1}, at::kLong).to(device_));
-    for (size_t i = first_condition(); prompts_ && i < bundle_.inputs.size(); ++i)
-      condition.push_back(to_network(prompts_->first_row(bundle_.inputs[i])));
-    const at::Tensor x = at::zeros(shape, at::device(device_));
-    const at::Tensor time = at::full({1}, path(0).level(1).time, at::device(device_));
-    const std::string what = bundle_.denoiser.string() + ": the network, given latents " + text(x);
-    std::string found;
-    try {
-      const at::Tensor out = run(x, time, condition);
-      if (out.sizes() == x.sizes()) return;
-      found = ", makes " + text(out) + ", expected the same shape";
-    } catch (const std::exception& error) {
-      found = " as bundle.toml has them, fails: " + last_line(error.what());
-    }
-    throw std::runtime_error(what + found);
-  }
+  // ---- the network ----
 
-  // Where PyTorch says what was wrong, behind where it was.
-  static std::string last_line(std::string text) {
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    return text.substr(text.find_last_of('\n') + 1);
-  }
-
-  static std::string text(const at::Tensor& tensor) {
-    std::string out = "[";
-    for (const int64_t size : tensor.sizes())
-      out += (out.size() > 1 ? ", " : "") + std::to_string(size);
-    return out + "]";
-  }
-
-  // ---- conditions ----
-
-  size_t first_condition() const { return bundle_.guidance == Guidance::kDistilled ? 3 : 2; }
-
-  at::Tensor to_network(const at::Tensor& tensor) const {
-    return tensor.is_floating_point() ? tensor.to(device_, precision_) : tensor.to(device_);
-  }
-
-  // Fails the items that ask for what the network cannot be told.
-  void check_conditions(const wn::SamplerBatch& batch) const {
-    for (size_t i = 0; i < batch.size(); ++i) {
-      const int64_t id = batch.class_id(i);
-      const std::string prompt(batch.prompt(i));
-      if (prompts_ && !prompts_->has(prompt))
-        batch.fail(i, WN_E_INVALID_ARGUMENT, prompts_->unknown(prompt));
-      if (bundle_.condition == ConditionKind::kClass && (id < -1 || id >= bundle_.classes))
-        batch.fail(i, WN_E_INVALID_ARGUMENT,
-                   "class " + std::to_string(id) + ", the network knows 0 to " +
-                       std::to_string(bundle_.classes - 1) + " and -1 for none");
-    }
-  }
-
-  // In the order of the network's inputs, each [n, ...], or, with guidance, those of no condition
-  // behind them.
-  std::vector<at::Tensor> conditions(const wn::SamplerBatch& batch) const {
-    std::vector<at::Tensor> out;
-    if (bundle_.condition == ConditionKind::kClass) out.push_back(labels(batch));
-    for (size_t k = first_condition(); prompts_ && k < bundle_.inputs.size(); ++k) {
-      std::vector<at::Tensor> rows;
-      for (size_t i = 0; i < batch.size(); ++i) {
-        const std::string prompt(batch.prompt(i));
-        rows.push_back(prompts_->has(prompt) ? prompts_->row(bundle_.inputs[k], prompt)
-                                             : prompts_->first_row(bundle_.inputs[k]));
-      }
-      if (guided())
-        rows.insert(rows.end(), batch.size(),
-                    prompts_->row(bundle_.inputs[k], bundle_.null_prompt));
-      out.push_back(to_network(at::cat(rows)));
-    }
+  static std::vector<Asked> asked(const wn::SamplerBatch& batch) {
+    std::vector<Asked> out;
+    for (size_t i = 0; i < batch.size(); ++i)
+      out.push_back({batch.class_id(i), std::string(batch.prompt(i))});
     return out;
   }
 
-  at::Tensor labels(const wn::SamplerBatch& batch) const {
-    const auto n = static_cast<int64_t>(batch.size());
-    at::Tensor out = at::full({n * passes()}, bundle_.null_class, at::kLong);
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t id = batch.class_id(static_cast<size_t>(i));
-      if (id >= 0 && id < bundle_.classes) out.data_ptr<int64_t>()[i] = id;
-    }
-    return out.to(device_);
-  }
-
-  // ---- the network ----
-
-  at::Tensor run(const at::Tensor& x, const at::Tensor& times,
-                 const std::vector<at::Tensor>& condition) const {
-    std::vector<at::Tensor> inputs = {x.to(precision_), times};
-    if (bundle_.guidance == Guidance::kDistilled) inputs.push_back(at::full_like(times, guidance_));
-    inputs.insert(inputs.end(), condition.begin(), condition.end());
-    return network_(std::move(inputs)).to(at::kFloat);
-  }
-
-  // The data as the network predicts it at x, one NFE per item.
   at::Tensor data(const wn::SamplerBatch& batch, const at::Tensor& x, const std::vector<Level>& at,
-                  const std::vector<at::Tensor>& condition) const {
+                  const Condition& condition) const {
     batch.call().check_stop();
-    const at::Tensor times = column(at, [](const Level& l) { return l.time; }).flatten();
-    at::Tensor out = guided() ? run(at::cat({x, x}), at::cat({times, times}), condition)
-                              : run(x, times, condition);
-    if (guided()) {
-      const auto halves = out.chunk(2);
-      out = halves[1] + guidance_ * (halves[0] - halves[1]);
-    }
-    const auto of = [&](const Level& level) { return to_data(bundle_.prediction, level); };
-    const at::Tensor d = column(at, [&](const Level& l) { return of(l).x; }) * x +
-                         column(at, [&](const Level& l) { return of(l).output; }) * out;
-    return bundle_.clip ? d.clamp(-*bundle_.clip, *bundle_.clip) : d;
+    return denoiser_.data(x, at, condition);
   }
 
-  // The same out of the carry for those that have it there. The network sees the whole batch or
-  // nothing, so that its batch shape, hence its rounding, does not depend on who has it.
+  // The same out of the carry for those that have it there. The network sees
+  // the whole batch or nothing, so that its batch shape, hence its rounding,
+  // does not depend on who has it.
   at::Tensor first_data(const wn::SamplerBatch& batch, const at::Tensor& x,
-                        const std::vector<Level>& at, const std::vector<at::Tensor>& condition,
+                        const std::vector<Level>& at, const Condition& condition,
                         bool may_be_kept) const {
     const auto has = batch.has_eval();
     const bool any_kept = std::find(has.begin(), has.end(), 1) != has.end();
@@ -490,7 +378,7 @@ class Exported {
 
   at::Tensor corrected(const wn::SamplerBatch& batch, const std::vector<Move>& moves,
                        const at::Tensor& x, const at::Tensor& d, const at::Tensor& end,
-                       const std::vector<at::Tensor>& condition) const {
+                       const Condition& condition) const {
     std::vector<Level> at;  // anywhere that is finite for those that look once
     for (const Move& move : moves) at.push_back(move.second ? move.step.to : move.step.from);
     const at::Tensor end_data = data(batch, end, at, condition);
@@ -502,7 +390,8 @@ class Exported {
                      end);
   }
 
-  // ---- what travels with the latents: [d here, d before, its alpha, its sigma] ----
+  // ---- what travels with the latents: [d here, d before, its alpha, its
+  // sigma] ----
 
   static at::Tensor carry(const wn::SamplerBatch& batch) {
     return wn::torch_view(*batch.carry_raw());
@@ -529,15 +418,10 @@ class Exported {
 
   // ---- numbers per item ----
 
-  // One number per item, ready to multiply latents: float32 [n, 1, ...].
   template <class Items, class Number>
   at::Tensor column(const Items& items, const Number& number) const {
-    std::vector<int64_t> shape(bundle_.latent_shape.size() + 1, 1);
-    shape[0] = static_cast<int64_t>(items.size());
-    at::Tensor out = at::empty(shape, at::kFloat);
-    std::transform(items.begin(), items.end(), out.data_ptr<float>(),
-                   [&](const auto& item) { return static_cast<float>(number(item)); });
-    return out.to(device_);
+    const auto dimensions = static_cast<int64_t>(bundle_.latent_shape.size() + 1);
+    return per_item(items, dimensions, number).to(device_);
   }
   template <class Predicate>
   static bool any(const std::vector<Move>& moves, const Predicate& predicate) {
@@ -546,14 +430,11 @@ class Exported {
 
   Bundle bundle_;
   at::Device device_;
-  at::ScalarType precision_;
   double eta_, churn_, churn_low_, churn_high_, churn_noise_;
   int64_t tile_;
   int threads_;
-  double guidance_;
   Path paths_[2];
-  ExportedNetwork network_;
-  std::optional<EncodedPrompts> prompts_;
+  ExportedDenoiser denoiser_;
   std::optional<vae::Decoder> decoder_;
   std::optional<ExportedNetwork> decoder_program_;
   std::vector<int64_t> picture_shape_;
