@@ -109,10 +109,13 @@ void Assembly::check_fit() const {
     throw Error(Exit::kUsage, fmt::format("{} needs scores on a fixed scale, but selection.rule "
                                           "judges within a pool; take \"weighted-sum\"",
                                           search.id));
-  if (search.claims_true("needs_gradient")) {
+  const bool of_previews = search.claims_true("needs_preview_gradient");
+  if (of_previews || search.claims_true("needs_gradient")) {
     std::string why = no_gradient_because();
-    if (why.empty() && info.flags & WN_F_STOCHASTIC)
+    if (why.empty() && !of_previews && info.flags & WN_F_STOCHASTIC)
       why = fmt::format("{} draws noise on the way, as it is configured", sampler_->id());
+    if (why.empty() && of_previews && !(info.flags & WN_F_PREVIEW_VJP))
+      why = fmt::format("the vjp of {} does not go through previews", sampler_->id());
     if (!why.empty())
       throw Error(Exit::kUsage, fmt::format("{} follows gradients, but {}", search.id, why));
   }

@@ -325,7 +325,7 @@ void Engine::start(Job& job) {
   }
   if (job.purpose == Purpose::kGradient) {
     walk->leg = nullptr;
-    walk->stage = Stage::kDecode;
+    walk->stage = c.stop_time > 0 ? Stage::kPreview : Stage::kDecode;
     walker_.add(std::move(walk));
     return;
   }

@@ -1,6 +1,7 @@
-// engine_gradients.cpp: the part of the engine that makes GRADIENT noises: candidates wait until
-// the gradient through their source's path is there. What was made stands in the journal, because
-// kernels that differ in the last bit would lead a resumed search elsewhere.
+// engine_gradients.cpp: the part of the engine that makes GRADIENT and TWIST noises: candidates
+// wait until the gradient through their source's path, or preview, is there. What was made stands
+// in the journal, because kernels that differ in the last bit would lead a resumed search
+// elsewhere.
 #include <fmt/format.h>
 
 #include "host/engine_state.hpp"
@@ -9,11 +10,12 @@
 namespace winnow {
 namespace {
 
-// The noise whose values at position 0 the job is going to use; 0: none.
-std::uint64_t consumed_noise(const Candidate& c, Purpose purpose, const FinalPlan& plan) {
+// The noise that the job is going to use where a gradient changes it; 0: none.
+std::uint64_t consumed_noise(const Task& task, const Candidate& c, Purpose purpose,
+                             const FinalPlan& plan) {
   if (purpose == Purpose::kGradient) return 0;
   if (purpose == Purpose::kFinal) return plan.mode == FinalMode::kRegenerate ? plan.noise : 0;
-  return c.initial_noise();
+  return task.drawn_noise(c);
 }
 
 }  // namespace
@@ -31,7 +33,7 @@ void Engine::restore_gradients(Live& live, const Asked& asked) {
 bool Engine::wait_for_gradient(std::unique_ptr<Job>& job) {
   Task& task = *job->live->task;
   const std::uint64_t noise =
-      consumed_noise(task.candidate(job->id), job->purpose, job->live->plan);
+      consumed_noise(task, task.candidate(job->id), job->purpose, job->live->plan);
   if (!noise) return false;
   while (const std::uint64_t missing = task.noises().missing(noise)) {
     const std::uint64_t source = task.noises().at(missing).candidate;
@@ -56,8 +58,9 @@ bool Engine::wait_for_gradient(std::unique_ptr<Job>& job) {
 void Engine::make_noise(Task& task, std::uint64_t noise, std::span<const float> direction) {
   const Noise& recipe = task.noises().at(noise);
   std::vector<float> x(direction.size());
-  task.noises().evaluate(recipe.parents.front(), 0, x);
-  std::vector<float> y = moved_along(x, direction, recipe.s);
+  task.noises().evaluate(recipe.parents.front(), recipe.position, x);
+  std::vector<float> y = recipe.op == WN_NOISE_TWIST ? shifted_along(x, direction, recipe.s)
+                                                     : moved_along(x, direction, recipe.s);
   write(gradient_record(task.index(), noise, y));
   task.noises().set(noise, std::move(y));
 }
@@ -71,7 +74,7 @@ void Engine::take_gradients(const SampleBatch& batch) {
     if (walk->purpose != Purpose::kGradient || !walk->failure.empty()) continue;
     walks.push_back(walk);
     exhibits.push_back(exhibit_of(*walk, row));
-    paths.push_back({walk->task, walk->id, {}, {}});
+    paths.push_back({walk->task, walk->id, walk->latent.values, {}, {}});
   }
   if (walks.empty()) return;
   const Tensor d_samples = scorer_.gradient(*batch.samples, exhibits, frame_.selection);
@@ -83,9 +86,9 @@ void Engine::take_gradients(const SampleBatch& batch) {
     walks[i]->latent.values = std::move(paths[i].direction);
     const Candidate& c = walks[i]->task->candidate(walks[i]->id);
     const SamplerInfo& info = frame_.sampler.info(c.profile);
-    const double path = frame_.legs.get(c.profile, 1.0, 0.0, c.stochasticity, 0)->total();
-    gradient_nfe_ += path * (info.backward_nfe + info.vjp_forward_nfe);
-    recomputed_nfe_ += path * info.vjp_forward_nfe;
+    const double nfe = walks[i]->task->differentiated_nfe(c);
+    gradient_nfe_ += nfe * (info.backward_nfe + info.vjp_forward_nfe);
+    recomputed_nfe_ += nfe * info.vjp_forward_nfe + walks[i]->walked_nfe;
   }
 }
 

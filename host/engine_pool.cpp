@@ -64,7 +64,7 @@ bool Engine::take_from_pools(Live& live, std::uint64_t id) {
   const RecipeKey key = live.keys->of(id);
   auto found = settings_.pools->find(key, c.start_time, scored_by_leg());
   if (!found) return false;
-  if (c.op != WN_CAND_CONTINUE && !pooled_gradients(live, c.noise)) return false;
+  if (live.task->drawn_noise(c) && !pooled_gradients(live, c.noise)) return false;
   DoneRecord record;
   record.task = live.task->index();
   record.candidate = id;

@@ -32,7 +32,8 @@ void check_interface_needs(const RunConfig& config, const Registry& registry) {
     refuse(
         "needs scores on a fixed scale, but selection.rule judges within a pool; take "
         "\"weighted-sum\"");
-  if (!search.claims_true("needs_gradient")) return;
+  if (!search.claims_true("needs_gradient") && !search.claims_true("needs_preview_gradient"))
+    return;
   if (!provides(registry, PluginKind::kSampler, sampler, WN_SAMPLER_VJP_1))
     refuse(fmt::format("follows gradients, but {} has no vjp", sampler));
   if (is_pooled(config.rule))

@@ -59,7 +59,7 @@ void check_numbers(const wn_noise_recipe& r) {
 
 void copy_parents(const wn_noise_recipe& r, Noise& noise) {
   const bool weighted = r.op == WN_NOISE_MIX || r.op == WN_NOISE_LINEAR;
-  if (r.op == WN_NOISE_ROTATE) {
+  if (r.op == WN_NOISE_ROTATE || r.op == WN_NOISE_TWIST) {
     noise.parents = {r.parent};
   } else if (weighted || r.op == WN_NOISE_SPLICE) {
     if (r.n_parents == 0 || r.n_parents > kMaxParents || !r.parents || (weighted && !r.weights) ||
@@ -91,7 +91,8 @@ void copy_tensor(const wn_noise_recipe& r, std::uint64_t elements, Noise& noise)
 
 const Noise& NoiseGraph::push(const wn_noise_recipe& r, const Source& source) {
   if (r.id <= last_id_) refuse(r.id, fmt::format("ids must grow, the last one was {}", last_id_));
-  if (r.op > WN_NOISE_SPLICE || (r.op == WN_NOISE_GRADIENT && !source.noise))
+  if (r.op > WN_NOISE_TWIST || (r.op == WN_NOISE_GRADIENT && !source.noise) ||
+      (r.op == WN_NOISE_TWIST && !source.candidate))
     refuse(r.id, fmt::format("unknown operation {}", r.op));
   check_numbers(r);
   Node node;
@@ -101,13 +102,19 @@ const Noise& NoiseGraph::push(const wn_noise_recipe& r, const Source& source) {
   node.noise.s = r.s;
   copy_parents(r, node.noise);
   if (r.op == WN_NOISE_GRADIENT) {
-    node.noise.candidate = source.candidate;
     node.noise.parents = {source.noise};
+  }
+  if (node.noise.needs_gradient()) {
+    node.noise.candidate = source.candidate;
+    node.noise.position = source.position;
     has_gradients_ = true;
   }
   if (r.op == WN_NOISE_TENSOR) copy_tensor(r, elements_, node.noise);
-  for (std::uint64_t parent : node.noise.parents)
+  for (std::uint64_t parent : node.noise.parents) {
     if (!has(parent)) refuse(r.id, fmt::format("its parent {} is not there", parent));
+    if (at(parent).op == WN_NOISE_TWIST)
+      refuse(r.id, fmt::format("its parent {} is a TWIST, of which no noise is made", parent));
+  }
   for (std::uint64_t parent : node.noise.parents) ++nodes_.at(parent).children;
   last_id_ = r.id;
   return nodes_.emplace(r.id, std::move(node)).first->second.noise;
@@ -134,7 +141,7 @@ std::vector<std::uint64_t> NoiseGraph::undrawn(std::uint64_t id) const {
   for_ancestors(
       id, [](const Node& node) { return node.drawn; },
       [&](const Node& node) {
-        if (node.noise.op == WN_NOISE_GRADIENT) found.push_back(node.noise.id);
+        if (node.noise.needs_gradient()) found.push_back(node.noise.id);
       });
   std::ranges::sort(found);
   return found;
@@ -156,17 +163,24 @@ std::uint64_t NoiseGraph::missing(std::uint64_t id) const {
   for_ancestors(
       id, [](const Node& node) { return !node.noise.made.empty(); },
       [&](const Node& node) {
-        if (node.noise.op == WN_NOISE_GRADIENT && (!first || node.noise.id < first))
-          first = node.noise.id;
+        if (node.noise.needs_gradient() && (!first || node.noise.id < first)) first = node.noise.id;
       });
   return first;
 }
 
 void NoiseGraph::set(std::uint64_t id, std::vector<float> values) {
   Noise& noise = nodes_.at(id).noise;
-  if (noise.op != WN_NOISE_GRADIENT || values.size() != elements_)
+  if (!noise.needs_gradient() || values.size() != elements_)
     refuse(id, fmt::format("{} values do not belong to it", values.size()));
   noise.made = std::move(values);
+}
+
+double NoiseGraph::log_ratio(std::uint64_t id) {
+  const Noise& noise = at(id);
+  if (noise.made.empty()) return 0;
+  std::vector<float> drawn(elements_);
+  evaluate(noise.parents.front(), noise.position, drawn);
+  return (dot(drawn, drawn) - dot(noise.made, noise.made)) / 2;
 }
 
 void NoiseGraph::retain(std::uint64_t id) {
@@ -190,7 +204,7 @@ std::vector<std::uint64_t> NoiseGraph::drop_if_unneeded(std::uint64_t id) {
     const Node& node = found->second;
     if (!node.was_used || node.users || node.children) continue;
     const std::vector<std::uint64_t> parents = node.noise.parents;
-    if (node.noise.op == WN_NOISE_GRADIENT) sources.push_back(node.noise.candidate);
+    if (node.noise.needs_gradient()) sources.push_back(node.noise.candidate);
     pivots_.erase(found->first);
     nodes_.erase(found);
     for (std::uint64_t parent : parents) {
@@ -231,7 +245,8 @@ NoiseGraph::Values NoiseGraph::make(const Noise& noise, std::uint32_t position,
       return out;
     }
     case WN_NOISE_GRADIENT:
-      if (position != 0) return parent(0);
+    case WN_NOISE_TWIST:
+      if (position != noise.position) return parent(0);
       if (noise.made.empty()) refuse(noise.id, "its gradient was not made");
       return noise.made;
     case WN_NOISE_TENSOR:
@@ -266,7 +281,7 @@ void NoiseGraph::evaluate(std::uint64_t id, std::uint32_t position, std::span<fl
     }
     const Noise& noise = at(next);
     const std::size_t before = open.size();
-    const bool is_made = position == 0 && !noise.made.empty();
+    const bool is_made = position == noise.position && !noise.made.empty();
     for (std::uint64_t parent : noise.parents)
       if (!is_made && !known.contains(parent)) open.push_back(parent);
     if (open.size() > before) continue;

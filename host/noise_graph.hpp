@@ -19,12 +19,14 @@ struct Noise {
   std::uint64_t id = 0;
   NoiseAddress at;
   double s = 0;
-  std::uint64_t candidate = 0;         // GRADIENT
-  std::vector<std::uint64_t> parents;  // ROTATE has one
+  std::uint64_t candidate = 0;         // GRADIENT, TWIST
+  std::vector<std::uint64_t> parents;  // ROTATE, GRADIENT and TWIST have one
   std::vector<double> weights;
-  std::vector<float> made;     // GRADIENT: its values at position 0, once somebody made them
+  std::vector<float> made;     // GRADIENT, TWIST: values at `position`, once somebody made them
   std::vector<float> tensor;   // TENSOR
-  std::uint32_t position = 0;  // TENSOR
+  std::uint32_t position = 0;  // TENSOR, TWIST; GRADIENT: 0
+
+  bool needs_gradient() const { return op == WN_NOISE_GRADIENT || op == WN_NOISE_TWIST; }
 };
 
 // Not thread-safe. `elements` is the size of one latent.
@@ -34,10 +36,11 @@ class NoiseGraph {
 
   // Checks and copies. Throws Error(Exit::kPlugin): id not growing, unknown parent, bad numbers,
   // unknown operation.
-  // For GRADIENT: its candidate (that of the recipe may stand for another one), and the
-  // candidate's noise, which becomes its parent.
+  // For GRADIENT and TWIST: the candidate (that of the recipe may stand for another one); for
+  // GRADIENT the candidate's noise, which becomes its parent; for TWIST the position.
   struct Source {
     std::uint64_t candidate = 0, noise = 0;
+    std::uint32_t position = 0;
   };
   const Noise& push(const wn_noise_recipe& recipe, const Source& source);
   const Noise& push(const wn_noise_recipe& recipe) { return push(recipe, {}); }
@@ -46,18 +49,20 @@ class NoiseGraph {
 
   // A candidate began to use a noise, or was forgotten. A noise goes when it was used, has no user
   // left and no noise was made of it that is still there. release() returns the candidates of the
-  // GRADIENT noises that went.
+  // GRADIENT and TWIST noises that went.
   void retain(std::uint64_t id);
   std::vector<std::uint64_t> release(std::uint64_t id);
   std::size_t size() const { return nodes_.size(); }
 
-  // GRADIENT is made outside. undrawn(): those that no candidate has drawn on yet, directly or
-  // through noises made of them; draw() marks them. missing(): one that is not made while all it is
-  // made of is; 0: none. set() gives its values.
+  // GRADIENT and TWIST are made outside. undrawn(): those that no candidate has drawn on yet,
+  // directly or through noises made of them; draw() marks them. missing(): one that is not made
+  // while all it is made of is; 0: none. set() gives its values.
   std::vector<std::uint64_t> undrawn(std::uint64_t id) const;
   void draw(std::uint64_t id);
   std::uint64_t missing(std::uint64_t id) const;
   void set(std::uint64_t id, std::vector<float> values);
+  // TWIST: log of the standard normal density there minus that of its parent; 0 before it is made.
+  double log_ratio(std::uint64_t id);
 
   // noise(id)(position) into out[elements]. Pure: does not depend on what was evaluated before.
   void evaluate(std::uint64_t id, std::uint32_t position, std::span<float> out);

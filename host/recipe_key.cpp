@@ -86,7 +86,7 @@ void RecipeKeys::add(const Noise& n) {
     digest.number(n.position);
     digest.text({reinterpret_cast<const char*>(n.tensor.data()), n.tensor.size() * sizeof(float)});
   }
-  if (n.op == WN_NOISE_GRADIENT) digest.key(of(n.candidate)).text(scope_.objective);
+  if (n.needs_gradient()) digest.key(of(n.candidate)).text(scope_.objective);
   noises_[n.id] = digest.finish();
 }
 

@@ -169,6 +169,8 @@ void Task::tell() {
     if (ok && c.scored) {
       numbers[i].push_back(scores[i]);
       numbers[i].insert(numbers[i].end(), c.heads.begin(), c.heads.end());
+      if (c.op == WN_CAND_CONTINUE && drawn_noise(c))
+        numbers[i].push_back(noises_.log_ratio(c.noise));
       round_best = std::max(round_best, scores[i]);
       if (frame_.selection.pooled() && c.op != WN_CAND_RESCORE && c.stop_time == 0)
         all_heads_[c.id] = c.heads;

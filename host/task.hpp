@@ -53,9 +53,9 @@ struct Candidate {  // a host copy of wn_candidate, and what became of it
   bool forgotten = false;
   bool told = false;
   bool previewed = false;      // its latent was evaluated when it stopped
-  bool gradient_paid = false;  // the backward pass through its path was charged
+  bool gradient_paid = false;  // the backward pass through its path or preview was charged
   CandidateState state = CandidateState::kOpen;
-  std::uint32_t children = 0;  // candidates and gradient noises made of it that are still there
+  std::uint32_t children = 0;  // candidates and noises made of it that are still there
   std::uint32_t first_position = 1, last_position = 0;  // that its steps arrive at
   std::uint64_t pool = 0;
   double start_time = 1;
@@ -118,6 +118,9 @@ class Task final : public ProposalSink {
   // After done(): the winner and what it takes to make its sample. Nullopt: every candidate failed.
   std::optional<FinalPlan> final_plan();
 
+  // NFE of what a gradient of the candidate's score goes through: its path, or its preview.
+  double differentiated_nfe(const Candidate& source) const;
+
   // The first candidate that was to be scored at time 0: what one gets without search. Id 0: none
   // succeeded.
   struct First {
@@ -128,6 +131,9 @@ class Task final : public ProposalSink {
 
   // The first few failed candidates, in push order, with the reason.
   const std::vector<std::pair<std::uint64_t, std::string>>& failures() const { return failures_; }
+  // The noise whose gradients a candidate draws on: at position 0, or by a TWIST of its own; 0:
+  // none.
+  std::uint64_t drawn_noise(const Candidate& c) const;
   // The candidate that a RESCORE stands for; any other stands for itself.
   std::uint64_t original(std::uint64_t id) const;
 
@@ -159,9 +165,10 @@ class Task final : public ProposalSink {
   Candidate checked(const wn_candidate& recipe, const Lookup& parent_of, bool quote) const;
   void place(Candidate& c, const Candidate* parent) const;
   double price(const Candidate& c, const Candidate* parent) const;
-  const Candidate& gradient_source(std::uint64_t noise, std::uint64_t candidate) const;
+  const Candidate& gradient_source(const wn_noise_recipe& recipe) const;
   std::set<std::uint64_t> unpaid_gradients(std::uint64_t noise) const;
   double backward_price(const std::set<std::uint64_t>& sources) const;
+  void check_twist(const Candidate& c) const;
   void pay_backward(const Candidate& c);
   wn_status rescore(Candidate c, const Candidate& parent);
   void drop_if_unneeded(std::uint64_t id);

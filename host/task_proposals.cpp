@@ -29,10 +29,14 @@ std::uint32_t arrival_index(const std::vector<double>& times, double from) {
 
 wn_status Task::noise(const wn_noise_recipe& recipe) {
   NoiseGraph::Source source;
-  if (recipe.op == WN_NOISE_GRADIENT) {
-    if (!frame_.gradients) return WN_E_UNIMPLEMENTED;
-    const Candidate& c = gradient_source(recipe.id, recipe.candidate);
-    source = {c.id, c.noise};
+  if (recipe.op == WN_NOISE_GRADIENT || recipe.op == WN_NOISE_TWIST) {
+    const std::uint32_t flags = frame_.sampler.info(WN_PROFILE_SEARCH).flags;
+    if (!frame_.gradients || (recipe.op == WN_NOISE_TWIST && !(flags & WN_F_PREVIEW_VJP)))
+      return WN_E_UNIMPLEMENTED;
+    const Candidate& c = gradient_source(recipe);
+    source = {c.id, c.noise, 0};
+    if (recipe.op == WN_NOISE_TWIST)
+      source.position = arrival_index(frame_.sampler.info(c.profile).times, c.stop_time);
   }
   asked_.noises.push_back(noises_.push(recipe, source).id);
   // Its path must not go, forgotten or not, before the gradient through it was made.
@@ -40,22 +44,32 @@ wn_status Task::noise(const wn_noise_recipe& recipe) {
   return WN_OK;
 }
 
-// A candidate through whose whole path a gradient can be taken.
-const Candidate& Task::gradient_source(std::uint64_t noise, std::uint64_t candidate) const {
+// A candidate through whose whole path, or for TWIST preview, a gradient can be taken.
+const Candidate& Task::gradient_source(const wn_noise_recipe& recipe) const {
   const auto bad = [&](const std::string& why) {
     throw Error(Exit::kPlugin, fmt::format("noise {}: the gradient of candidate {}, which {}",
-                                           noise, candidate, why));
+                                           recipe.id, recipe.candidate, why));
   };
-  if (!candidates_.contains(candidate)) bad("is not there");
-  const Candidate& c = candidates_.at(original(candidate));
+  if (!candidates_.contains(recipe.candidate)) bad("is not there");
+  const Candidate& c = candidates_.at(original(recipe.candidate));
   if (c.forgotten) bad("was forgotten");
   if (!c.told || c.state != CandidateState::kDone) bad("has not been told a score");
+  if (recipe.op == WN_NOISE_TWIST) {
+    if (!c.previewed) bad("was not judged by a preview");
+    return c;
+  }
   const bool stochastic =
       c.stochasticity > 0 ||
       (c.stochasticity == 0 && frame_.sampler.info(c.profile).flags & WN_F_STOCHASTIC);
   if (c.op != WN_CAND_START || c.stop_time != 0 || c.leg_steps || stochastic)
     bad("is not a START along the schedule, without new noise, to time 0");
   return c;
+}
+
+std::uint64_t Task::drawn_noise(const Candidate& c) const {
+  if (c.op != WN_CAND_CONTINUE) return c.initial_noise();
+  const bool own = c.own_noise && noises_.has(c.noise);
+  return own && noises_.at(c.noise).op == WN_NOISE_TWIST ? c.noise : 0;
 }
 
 // Sources of the gradients that nobody has paid for yet.
@@ -73,15 +87,20 @@ double Task::backward_price(const std::set<std::uint64_t>& sources) const {
   double total = 0;
   for (std::uint64_t id : sources) {
     const Candidate& source = candidates_.at(id);
-    const LegPtr path = frame_.legs.get(source.profile, 1.0, 0.0, source.stochasticity, 0);
-    total += frame_.sampler.info(source.profile).backward_nfe * path->total();
+    const SamplerInfo& info = frame_.sampler.info(source.profile);
+    total += info.backward_nfe * differentiated_nfe(source);
   }
   return total;
 }
 
+double Task::differentiated_nfe(const Candidate& source) const {
+  if (source.stop_time > 0) return frame_.sampler.info(source.profile).preview_nfe;
+  return frame_.legs.get(source.profile, 1.0, 0.0, source.stochasticity, 0)->total();
+}
+
 // It stays paid when the candidate fails through its parent: others may draw on the gradient.
 void Task::pay_backward(const Candidate& c) {
-  if (!c.initial_noise()) return;
+  if (!drawn_noise(c)) return;
   for (std::uint64_t source : unpaid_gradients(c.noise))
     candidates_.at(source).gradient_paid = true;
   noises_.draw(c.noise);
@@ -137,7 +156,18 @@ Candidate Task::checked(const wn_candidate& r, const Lookup& parent_of, bool quo
       refuse(r.id, fmt::format("its noise {} is not there", c.noise));
   }
   place(c, parent);
+  if (c.own_noise && noises_.has(c.noise)) check_twist(c);
   return c;
+}
+
+void Task::check_twist(const Candidate& c) const {
+  const Noise& noise = noises_.at(c.noise);
+  if (noise.op != WN_NOISE_TWIST) return;
+  if (c.op != WN_CAND_CONTINUE || c.parent != noise.candidate || c.leg_steps ||
+      c.first_position != noise.position || c.last_position < noise.position)
+    refuse(c.id, fmt::format("its noise {} is a TWIST, which only a CONTINUE of candidate {} along "
+                             "the schedule takes",
+                             c.noise, noise.candidate));
 }
 
 // Where on the time axis and in the noise's positions the candidate's own leg lies.
@@ -207,7 +237,7 @@ wn_status Task::candidate(const wn_candidate& recipe) {
       /*quote=*/false);
   if (c.op == WN_CAND_RESCORE) return rescore(std::move(c), *parent);
   c.nfe = price(c, parent);
-  c.backward_nfe = backward_price(unpaid_gradients(c.initial_noise()));
+  c.backward_nfe = backward_price(unpaid_gradients(drawn_noise(c)));
   if (asked_.time_up_after < 0 && expired_(asked_.candidates.size()))
     asked_.time_up_after = static_cast<std::int64_t>(asked_.candidates.size());
   const Budget& budget = frame_.budget;
@@ -279,7 +309,7 @@ double Task::cost(std::span<const wn_candidate* const> recipes) {
         },
         /*quote=*/true);
     total += price(c, parent);
-    if (noises_.has(c.initial_noise())) gradients.merge(unpaid_gradients(c.initial_noise()));
+    if (noises_.has(drawn_noise(c))) gradients.merge(unpaid_gradients(drawn_noise(c)));
     provisional[c.id] = std::move(c);
   }
   return total + backward_price(gradients);

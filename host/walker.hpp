@@ -16,7 +16,7 @@
 
 namespace winnow {
 
-// kGradient: the sample of a finished candidate, for the gradient through its path.
+// kGradient: the sample or preview of a finished candidate, for the gradient through it.
 enum class Purpose : std::uint8_t { kCandidate, kRemake, kFinal, kGradient };
 enum class Stage : std::uint8_t { kInit, kRenoise, kStep, kPreview, kDecode, kDone };
 

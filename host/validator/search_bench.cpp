@@ -63,7 +63,7 @@ class ClosedForm final : public PluginCode {
   static wn_status info(wn_instance* self, std::uint32_t, wn_sampler_info* out) {
     auto& form = *reinterpret_cast<ClosedForm*>(self);
     out->flags = WN_F_DETERMINISTIC | WN_F_MIXED_TIMES | WN_F_RENOISE | WN_F_VJP;
-    if (form.stochastic_) out->flags |= WN_F_STOCHASTIC;
+    if (form.stochastic_) out->flags |= WN_F_STOCHASTIC | WN_F_PREVIEW_VJP;
     out->n_steps = kSteps;
     out->latent_dtype = {2, 32, 1};
     out->latent_ndim = out->sample_ndim = 3;
@@ -176,6 +176,16 @@ std::vector<float> SearchBench::noise_of(const Candidate& candidate) {
   return values;
 }
 
+void SearchBench::make_twist(std::uint64_t id) {
+  NoiseGraph& noises = task_->noises();
+  const Noise& recipe = noises.at(id);
+  if (recipe.op != WN_NOISE_TWIST || !recipe.made.empty()) return;
+  std::vector<float> values(kElements);
+  noises.evaluate(recipe.parents.front(), recipe.position, values);
+  const std::vector<float> along = gradient_at(latents_.at(task_->original(recipe.candidate)));
+  noises.set(id, shifted_along(values, along, recipe.s));
+}
+
 void SearchBench::work_on(std::uint64_t id) {
   const Candidate& c = task_->candidate(id);
   const std::uint64_t ordinal = run_.pushed++;
@@ -195,6 +205,7 @@ void SearchBench::work_on(std::uint64_t id) {
     if (c.op == WN_CAND_JITTER) latent[e] = static_cast<float>(x + c.s * 0.1 * z[e]);
   }
   if (c.op == WN_CAND_CONTINUE && c.own_noise && c.stop_time < c.start_time) {
+    make_twist(c.noise);
     task_->noises().evaluate(c.noise, c.first_position, noise);
     for (std::size_t e = 0; e < kElements; ++e)
       latent[e] = static_cast<float>(latent[e] + 0.1 * noise[e]);

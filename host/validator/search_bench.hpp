@@ -44,6 +44,7 @@ class SearchBench {
   void look_at(const Asked& asked);
   void work_on(std::uint64_t id);
   std::vector<float> noise_of(const Candidate& candidate);
+  void make_twist(std::uint64_t noise);
   void name_best();
 
   Instance& instance_;

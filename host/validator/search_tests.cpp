@@ -94,7 +94,7 @@ void small_budgets(Bench& bench) {
 }
 
 void ranked(Bench& bench) {
-  for (const char* claim : {"needs_magnitudes", "needs_gradient"})
+  for (const char* claim : {"needs_magnitudes", "needs_gradient", "needs_preview_gradient"})
     if (bench.manifest().claims_true(claim)) skip("it claims {}", claim);
   const SearchRun run = must_end(bench, {.budget = 300, .ranked = true});
   if (run.best == 0 || run.best_failed) fail("under ranks best names no candidate that succeeded");
@@ -110,7 +110,8 @@ void task_seed(Bench& bench) {
 void no_gradients(Bench& bench) {
   const SearchRun run = run_search(bench, {.gradients = false});
   if (run.error.empty()) return;
-  if (bench.manifest().claims_true("needs_gradient"))
+  if (bench.manifest().claims_true("needs_gradient") ||
+      bench.manifest().claims_true("needs_preview_gradient"))
     return bench.remark("refuses, as it claims: " + run.error);
   fail("without gradients it ends, and the manifest does not claim needs_gradient: {}", run.error);
 }

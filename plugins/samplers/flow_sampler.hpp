@@ -70,7 +70,7 @@ class FlowSampler {
     const std::vector<double>& times = schedule(profile);
     const FlowShape latent = self().shape(), picture = self().picture_shape();
     wn_sampler_info out{};
-    out.flags = WN_F_MIXED_TIMES | WN_F_DETERMINISTIC;
+    out.flags = WN_F_MIXED_TIMES | WN_F_DETERMINISTIC | WN_F_PREVIEW_VJP;
     if (solver_ == Solver::kEulerMaruyama && strength_ > 0) out.flags |= WN_F_STOCHASTIC;
     out.n_steps = static_cast<uint32_t>(times.size() - 1);
     out.preferred_batch = kPreferredBatch;
@@ -202,6 +202,7 @@ class FlowSampler {
   // length is fixed, and change nothing.
   void vjp(const wn::SamplerBatch& batch, const wn_tensor& d_samples, const wn_tensor& d_latents) {
     const ThreadsGuard threads(threads_);
+    if (batch.to_time()[0] > 0) return preview_vjp(batch, d_samples, d_latents);
     const std::optional<Solver> solver = path_solver(batch);
     if (!solver) return;
     const std::vector<double>& times = schedule(batch.profile());
@@ -287,6 +288,19 @@ class FlowSampler {
     if (channels == 0 || channels >= x.size(1)) return -guided;
     return -at::cat(
         {guided.narrow(1, 0, channels), halves[0].narrow(1, channels, x.size(1) - channels)}, 1);
+  }
+
+  // Through the clean prediction at the items' latents, and decode: one evaluation with its graph.
+  void preview_vjp(const wn::SamplerBatch& batch, const wn_tensor& d_samples,
+                   const wn_tensor& d_latents) {
+    batch.call().check_stop();
+    const Condition condition = self().conditions(batch);
+    const at::AutoGradMode graph(true);
+    const at::Tensor x = wn::torch_view(batch.latents_raw()).to(device_).clone().requires_grad_();
+    const at::Tensor y =
+        self().pictures(x - column(batch.from_time()) * velocity(x, batch.from_time(), condition));
+    y.backward(0.5 * wn::torch_view(d_samples).to(device_) * (y >= -1).logical_and(y <= 1));
+    wn::torch_view(d_latents).copy_(x.grad());
   }
 
   // The one solver of all items without noise in their steps; the others fail.

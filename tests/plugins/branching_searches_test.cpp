@@ -3,9 +3,11 @@
 // that the next step gets back, noise in every step but the last.
 #include <fmt/format.h>
 
+#include <bit>
 #include <cmath>
 #include <set>
 
+#include "host/noise.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/toy_run.hpp"
 #include "winnow/winnow.h"
@@ -153,11 +155,11 @@ TEST_CASE("branches that are not chosen among are independent samples: best of N
   // 20 paths of 8 NFE, whatever the search: previews cost nothing where the path goes on.
   const auto best_of_n = sample_scores(Laboratory("random\""));
   for (const char* search :
-       {"fk\", lambda=0.0", "svdd\", chains=20, children=1", "code\", chains=1, block=8",
-        "code\", chains=20, branches=1, block=3", "beam\", children=1, block=2",
-        "bfs\", temperature=1e6, rule=\"prune\"", "dsearch\", oversample=1, children=1",
-        "pruned\", at=[], keep=[]", "tree\", levels=1, widening=1000.0",
-        "evolution\", at=[], elites=1"}) {
+       {"fk\", lambda=0.0", "twisted\", lambda=0.0", "svdd\", chains=20, children=1",
+        "code\", chains=1, block=8", "code\", chains=20, branches=1, block=3",
+        "beam\", children=1, block=2", "bfs\", temperature=1e6, rule=\"prune\"",
+        "dsearch\", oversample=1, children=1", "pruned\", at=[], keep=[]",
+        "tree\", levels=1, widening=1000.0", "evolution\", at=[], elites=1"}) {
     INFO(search);
     const auto found = sample_scores(Laboratory(search));
     for (std::size_t t = 0; t < 6; ++t) {
@@ -256,6 +258,133 @@ TEST_CASE("copies of a deterministic path are one candidate, and nobody pays for
     CHECK(std::set<double>(scores.begin(), scores.end()).size() == scores.size());
   }
   CHECK(fewer == 6);
+}
+
+TEST_CASE("twisted draws its steps along the gradient, and weighs by what that did to the density",
+          "[branching]") {
+  // A particle: 8 NFE, and 2 for the way back at each of 6 steps: those from 1 to 6; the first is
+  // not tempered yet, the last draws no noise. 16 of 20 NFE each, and the rest of the budget.
+  const Laboratory lab("twisted\", lambda=400.0, gate=1.0, particles=16", {"budget.nfe=320"});
+  const Laboratory plain("twisted\", lambda=400.0, gate=1.0, particles=16, twist=0.0",
+                         {"budget.nfe=128"});
+  double drawn = 0, undrawn = 0;
+  std::size_t twists = 0;
+  for (const Story& story : lab.stories()) {
+    CHECK(story.ledger["search_nfe"] <= 320);
+    CHECK(story.ledger["search_nfe"] > 250);  // copies of one particle share the way back
+    for (const auto& [id, noise] : story.noises) {
+      if (noise["op"] != WN_NOISE_TWIST) continue;
+      ++twists;
+      const Made& source = story.made.at(noise["c"].get<std::uint64_t>());
+      CHECK(source.to < 1);
+      CHECK(source.to > 0.125);
+      const double tempering = std::min(1.0, std::exp2((1 - source.to) / 0.9) - 1);
+      CHECK(noise["s"] == Approx(std::sqrt(0.125 / source.to) * 400 * tempering));
+    }
+    for (const std::size_t round : {0, 1, 2, 3}) CHECK(story.rounds[round].size() == 16);
+    drawn += std::ranges::max(story.sample_scores());
+  }
+  for (const Story& story : plain.stories()) {
+    for (const auto& [id, noise] : story.noises) CHECK(noise["op"] != WN_NOISE_TWIST);
+    CHECK(story.ledger["search_nfe"] == 128);
+    undrawn += std::ranges::max(story.sample_scores());
+  }
+  CHECK(twists >= 6 * 16 * 6);  // the rest of a budget has a population of its own
+  CHECK(drawn > undrawn);
+}
+
+TEST_CASE("twisted samples the tilted law: its weighted particles have the closed form's moments",
+          "[branching]") {
+  // The toy's path is linear in its noises, so a pixel's prior is normal, and exp(lambda score) of
+  // n pixels, score = -mean (p - 0.6)^2, tilts it to a normal of precision 1/v + 2 lambda / n.
+  constexpr double kLambda = 60, kPixels = 4, kEta = 0.4, kValue = 0.6, kOther = 0.3;
+  ToyRun toy;
+  const std::string brightness = "plugin = \"winnow.brightness\"\ntarget = 0.6";
+  toy.text.replace(toy.text.find(brightness), brightness.size(),
+                   "plugin = \"winnow.toy.target\"\nvalue = 0.6\n[[verifier]]\nplugin = "
+                   "\"winnow.toy.target\"\nname = \"other\"\nvalue = 0.3\nweight = 1e-12");
+  toy.text.replace(toy.text.find("round = 5\n"), 10, "");
+  toy.text += "[selection]\nrule = \"weighted-sum\"\n";
+  for (const double twist : {1.0, 0.4}) {
+    CAPTURE(twist);
+    const std::string out = fmt::format("twist{}", twist);
+    REQUIRE(toy.run(out, {fmt::format("search={{plugin=\"winnow.twisted\", lambda={}, gate=1.0, "
+                                      "particles=100, twist={}}}",
+                                      kLambda, twist),
+                          fmt::format("sampler.eta={}", kEta), "sampler.size=2", "budget.nfe=2000",
+                          "tasks.classes=[3]", "tasks.repeat=40"})
+                .exit == Exit::kDone);
+    double drift = 1, spread = 0;
+    for (int k = 0; k < 8; ++k) {
+      const double t = 1 - k / 8.0, factor = 1 - t / (1 + t * t) / 8;
+      drift *= factor;
+      spread = spread * factor * factor + (k < 7 ? kEta * kEta / 8 : 0);
+    }
+    const double middle = (3 - 4.5) / 9;
+    const double prior_mean = 0.5 + middle * (1 - drift) / 6;
+    const double prior_variance = (drift * drift + spread) / 36;
+    const double precision = 1 / prior_variance + 2 * kLambda / kPixels;
+    const double mean = (prior_mean / prior_variance + 2 * kLambda / kPixels * kValue) / precision;
+
+    std::vector<double> means, variances;  // of each task
+    for (const auto& [task, records] : records_by_task(toy.folder / out)) {
+      std::map<std::uint64_t, std::pair<double, double>> scores;
+      std::map<std::uint64_t, json> made, noises;
+      std::map<std::uint64_t, double> drawn;  // |z'|^2 of twists
+      std::vector<std::uint64_t> last;
+      for (const json& record : records) {
+        if (record["k"] == "ask") {
+          for (const json& noise : record["n"]) noises[noise["id"]] = noise;
+          for (const json& c : record["c"]) {
+            made[c["id"]] = c;
+            if (c["to"] == 0.125 && last.size() < 100) last.push_back(c["id"]);
+          }
+        }
+        if (record["k"] == "grad")
+          for (std::size_t e = 0; e < 4; ++e) {
+            const auto bits = static_cast<std::uint32_t>(
+                std::stoul(record["x"].get<std::string>().substr(8 * e, 8), nullptr, 16));
+            drawn[record["n"]] += std::pow(std::bit_cast<float>(bits), 2);
+          }
+        if (record["k"] == "done" && !record["s"].empty())
+          scores[record["c"]] = {record["s"][0][0], record["s"][1][0]};
+      }
+      REQUIRE(last.size() == 100);
+      // Resampled before the step to 1/8, the last with noise; its preview is the sample.
+      const double tempered = std::min(1.0, std::exp2(6 / 8.0 / 0.9) - 1);
+      double sum = 0, near = 0, far = 0;
+      for (const std::uint64_t id : last) {
+        const json& twisted = noises.at(made.at(id)["n"].get<std::uint64_t>());
+        REQUIRE(twisted["op"] == WN_NOISE_TWIST);
+        const json& at = noises.at(twisted["p"][0].get<std::uint64_t>())["at"];
+        std::vector<float> z(4);
+        fill_normal({at[0], at[1], at[2]}, 7, 0, z);
+        double log_ratio = -drawn.at(twisted["id"]) / 2;
+        for (const double value : z) log_ratio += value * value / 2;
+        const double before = scores.at(made.at(id)["p"].get<std::uint64_t>()).first;
+        const auto& [r, other] = scores.at(id);
+        const double w = std::exp(log_ratio + kLambda * (r - tempered * before));
+        sum += w, near -= w * r, far -= w * other;
+      }
+      near /= sum, far /= sum;
+      // E (p - a)^2 - E (p - b)^2 = (b - a) (2 E p - a - b)
+      const double found = ((near - far) / (kOther - kValue) + kValue + kOther) / 2;
+      means.push_back(found);
+      variances.push_back(near - (found - kValue) * (found - kValue));
+    }
+    REQUIRE(means.size() == 40);
+    const auto check = [&](const std::vector<double>& values, double wanted, double prior) {
+      double average = 0, squares = 0;
+      for (const double v : values) average += v / 40;
+      for (const double v : values) squares += (v - average) * (v - average);
+      const double error = std::sqrt(squares / 39 / 40);
+      CAPTURE(average, wanted, prior, error);
+      CHECK(std::abs(average - wanted) < 4 * error);
+      CHECK(std::abs(prior - wanted) > 8 * error);  // sharp enough to see the tilt
+    };
+    check(means, mean, prior_mean);
+    check(variances, 1 / precision, prior_variance);
+  }
 }
 
 TEST_CASE("svdd goes on with the best child, whose evaluation is not paid for again",
@@ -762,10 +891,10 @@ TEST_CASE("noise_optimization follows the gradient with momentum, and keeps its 
 }
 
 TEST_CASE("settings that make no sense are refused before anything is spent", "[branching]") {
-  for (const char* search : {"rbf\"", "fk\"", "svdd\"", "code\"", "beam\"", "bfs\"", "dsearch\"",
-                             "epsilon_greedy\"", "demon\"", "tree\""})
+  for (const char* search : {"rbf\"", "fk\"", "twisted\"", "svdd\"", "code\"", "beam\"", "bfs\"",
+                             "dsearch\"", "epsilon_greedy\"", "demon\"", "tree\""})
     refused(search, {}, 0, "the sampler draws no noise on the way");
-  for (const char* search : {"rbf\"", "fk\"", "bfs\"", "dfs\"", "tree\""})
+  for (const char* search : {"rbf\"", "fk\"", "twisted\"", "bfs\"", "dfs\"", "tree\""})
     refused(search, {}, 0.4, "needs scores on a fixed scale", kRanks);
   refused("fk\", stochasticity=1", {}, 0, "has no noise on the way that could be multiplied");
   refused("svdd\", stochasticity=1", {"sampler={plugin=\"winnow.shapes\"}", "tasks.classes=[3]"},
@@ -778,6 +907,8 @@ TEST_CASE("settings that make no sense are refused before anything is spent", "[
   refused("pruned\", at=[0.5]", {}, 0, "expected as many of both");
   refused("fk\", from=0.9, to=0.5", {}, 0.4, "no step lies between");
   refused("fk\", stochasticity=-0.5", {}, 0.4, "expected 0 or more, or -1");
+  refused("twisted\", stochasticity=-1", {}, 0.4, "expected a value in");
+  refused("twisted\"", {"verifier=[{plugin=\"winnow.toy.first_pixel\"}]"}, 0.4, "has no grad");
   refused("trust_region\", length=3.0", {}, 0, "expected it between shortest");
   for (const std::string search : {"pruned", "fk", "svdd", "beam", "evolution", "demon"}) {
     INFO(search);

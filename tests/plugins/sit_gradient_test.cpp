@@ -188,6 +188,40 @@ TEST_CASE("a network without output leaves half of the gradient, and none beyond
   CHECK(beyond > 5);
 }
 
+TEST_CASE("the gradient through a preview is that of central differences of it", "[sit]") {
+  const Settings settings = GENERATE(Settings{"heun", 1, 4}, Settings{"euler_maruyama", 2.5, 4});
+  const double time = GENERATE(1.0, 0.35);
+  CAPTURE(settings.solver, settings.cfg_scale, time);
+  Gradients gradients(settings);
+  gradients.start(2);
+  gradients.batch.from_time.assign(2, time);
+  gradients.batch.to_time.assign(2, time);
+  for (const ItemFailure& failure : gradients.vjp()) REQUIRE(failure.status == WN_OK);
+  for (size_t i = 0; i < 2; ++i) {
+    const std::vector<float> g = gradients.gradient(i);
+    const double norm = std::sqrt(dot(g, g));
+    REQUIRE(norm > 0.1);
+    const auto value = [&](double h) {
+      Tensor clean(2, gradients.sampler.info(0).latent_shape);
+      const std::vector<float> before(gradients.latents.item(i).begin(),
+                                      gradients.latents.item(i).end());
+      for (size_t e = 0; e < g.size(); ++e)
+        gradients.latents.item(i)[e] += static_cast<float>(h * g[e] / norm);
+      gradients.batch.has_eval.assign(2, 0);
+      gradients.sampler.preview(gradients.batch, gradients.noise, clean);
+      std::ranges::copy(before, gradients.latents.item(i).begin());
+      double sum = 0;
+      for (size_t e = 0; e < g.size(); ++e)
+        sum += static_cast<double>(gradients.d_samples.item(i)[e]) *
+               std::clamp((clean.item(i)[e] + 1) / 2, 0.0f, 1.0f);
+      return sum;
+    };
+    const auto central = [&](double h) { return (value(h) - value(-h)) / (2 * h); };
+    const double difference = (4 * central(0.0025) - central(0.005)) / 3;  // Richardson
+    CHECK(norm == Approx(difference).margin(2e-3 * norm));
+  }
+}
+
 TEST_CASE("the gradient of an item does not depend on its neighbours", "[sit]") {
   Gradients gradients({"heun", 1, 3});
   gradients.start(5);

@@ -160,6 +160,35 @@ TEST_CASE("a noise goes with its last candidate unless another was made of it", 
   CHECK(graph.has(3));  // not used yet
 }
 
+TEST_CASE("a twist holds at its position and tells the change of density there", "[noise]") {
+  NoiseGraph graph(kElements);
+  graph.push(recipe(1, WN_NOISE_FRESH, 1));
+  wn_noise_recipe twist = recipe(2, WN_NOISE_TWIST, 0);
+  twist.parent = 1;
+  twist.candidate = 9;
+  twist.s = 0.5;
+  graph.push(twist, {9, 0, 3});
+  CHECK(graph.missing(2) == 2);
+  CHECK(graph.undrawn(2) == std::vector<std::uint64_t>{2});
+  CHECK(graph.log_ratio(2) == 0);
+  CHECK_THROWS_WITH(at(graph, 2, 3), Catch::Contains("its gradient was not made"));
+  CHECK(at(graph, 2, 0) == at(graph, 1, 0));  // elsewhere it is its parent, made or not
+  std::vector<float> made = at(graph, 1, 3);
+  double ratio = 0;
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    const double z = made[i];
+    made[i] = static_cast<float>(z + 0.01 * static_cast<double>(i % 7));
+    ratio += (z * z - double{made[i]} * made[i]) / 2;
+  }
+  graph.set(2, made);
+  CHECK(graph.missing(2) == 0);
+  CHECK(at(graph, 2, 3) == made);
+  CHECK(at(graph, 2, 4) == at(graph, 1, 4));
+  CHECK(graph.log_ratio(2) == Approx(ratio));
+  CHECK_THROWS_WITH(graph.push(rotated(3, 2, 0.9)), Catch::Contains("of which no noise is made"));
+  CHECK_THROWS_WITH(graph.push(recipe(4, WN_NOISE_TWIST, 0)), Catch::Contains("unknown operation"));
+}
+
 TEST_CASE("bad noise recipes are refused with the id and the reason", "[noise]") {
   NoiseGraph graph(kElements);
   graph.push(recipe(5, WN_NOISE_FRESH, 1));

@@ -96,6 +96,15 @@ class Search {
     node(out).candidate = detail::Access::node(candidate);
     return out;
   }
+  // `noise` plus s times d score / d latent of an evaluated preview, in the step that follows it:
+  // the first step of continue_(candidate, twist(candidate, ...)), which it is for alone. What that
+  // does to the density of the noise is log_ratio() of that candidate. UNIMPLEMENTED unless the
+  // sampler (WN_F_PREVIEW_VJP) and the verifiers can differentiate.
+  Noise twist(const Candidate& candidate, const Noise& noise, double s) {
+    Noise out = make_noise(WN_NOISE_TWIST, 1, 0, s, {noise});
+    node(out).candidate = detail::Access::node(candidate);
+    return out;
+  }
   // Own values (latent_shape) at one position, fresh at all others: the escape hatch, large.
   Noise values(std::vector<float> elements, std::uint32_t position = 0) {
     Noise out = make_noise(WN_NOISE_TENSOR, 1, next_proposal_++);

@@ -231,7 +231,7 @@ class Driver {
     }
     wn_noise_recipe& recipe = node.recipe;
     recipe.struct_size = WN_SIZE(wn_noise_recipe, reserved0);
-    if (recipe.op == WN_NOISE_ROTATE) {
+    if (recipe.op == WN_NOISE_ROTATE || recipe.op == WN_NOISE_TWIST) {
       recipe.parent = parents.front();
     } else {
       recipe.parents = parents.data();
@@ -289,7 +289,12 @@ class Driver {
     CandidateNode& node = *entry.node;
     const bool good = result.status == WN_OK && result.n_scores > 0;
     entry.score = good ? result.scores[0] : -std::numeric_limits<double>::infinity();
+    const bool twisted = !entry.again && node.noise && node.noise->recipe.op == WN_NOISE_TWIST;
     if (good) node.scores.assign(result.scores, result.scores + result.n_scores);
+    if (good && twisted) {
+      node.log_ratio = node.scores.back();
+      node.scores.pop_back();
+    }
     if (entry.again) return;
     node.told = true;
     node.status = result.status;

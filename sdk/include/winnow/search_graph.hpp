@@ -79,6 +79,7 @@ struct CandidateNode {
   bool told = false;
   wn_status status = WN_OK;
   double score = std::numeric_limits<double>::quiet_NaN();
+  double log_ratio = 0;
   std::vector<double> scores;  // as told
 };
 
@@ -112,6 +113,9 @@ class Candidate {
   // others are the selecting verifiers'. Empty before evaluation, when unscored or failed.
   const std::vector<double>& scores() const { return node_->scores; }
   double time() const { return node_->until.time; }
+  // log p - log p' of its twist(), p the density of normal noise at what was used, p' at what was
+  // drawn; 0 without one, before it was evaluated and when it is not scored.
+  double log_ratio() const { return node_->log_ratio; }
 
  private:
   friend struct detail::Access;

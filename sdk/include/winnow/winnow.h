@@ -192,8 +192,9 @@ typedef struct wn_host_alloc_1 {
  * its own a candidate counts positions by the schedule's index of arrival, or 1..n on a leg of its
  * own steps; with the parent's noise it counts on from the parent's last position. So a candidate
  * that stops and is continued with the same noise equals one that never stopped. Every operation
- * acts at each position alike (GRADIENT at position 0 only); norms and dot products in double, in
- * element order; each noise is rounded to float32 before another is made of it. */
+ * acts at each position alike (GRADIENT at position 0, TWIST at one position only); norms and dot
+ * products in double, in element order; each noise is rounded to float32 before another is made of
+ * it. */
 typedef struct wn_noise_addr { /* FROZEN */
   uint64_t seed;
   uint64_t stream;
@@ -216,14 +217,20 @@ typedef struct wn_noise_addr { /* FROZEN */
 #define WN_NOISE_SPLICE                                                                   \
   6 /* per element: parents[1] where uniform_u32(addr, position, element) 2^-32 < s, else \
        parents[0] */
+#define WN_NOISE_TWIST                                                                         \
+  7 /* `parent` plus s d scores[0] / d latent, through the preview at which `candidate` was    \
+       judged, at the position where a CONTINUE of it arrives first. `candidate` stopped above \
+       time 0, is scored, told, not forgotten. Only its CONTINUE along the schedule takes this \
+       noise, and no other is made of it. Paid for as GRADIENT is; the result tells the change \
+       of density */
 typedef struct wn_noise_recipe { /* GROWABLE; copied by the host during the call */
   uint32_t struct_size;
-  uint32_t op;             /* WN_NOISE_* */
-  uint64_t id;             /* chosen by the plugin, > 0, growing, never reused */
-  uint64_t parent;         /* ROTATE */
-  uint64_t candidate;      /* GRADIENT */
-  wn_noise_addr addr;      /* FRESH, ROTATE, TENSOR, SPLICE */
-  double s;                /* ROTATE: cosine in [-1, 1]; GRADIENT: step; SPLICE: probability */
+  uint32_t op;        /* WN_NOISE_* */
+  uint64_t id;        /* chosen by the plugin, > 0, growing, never reused */
+  uint64_t parent;    /* ROTATE, TWIST */
+  uint64_t candidate; /* GRADIENT, TWIST */
+  wn_noise_addr addr; /* FRESH, ROTATE, TENSOR, SPLICE */
+  double s; /* ROTATE: cosine in [-1, 1]; GRADIENT: step; SPLICE: probability; TWIST: factor */
   const uint64_t* parents; /* [n_parents] MIX, LINEAR, SPLICE (two) */
   const double* weights;   /* [n_parents] MIX, LINEAR */
   uint64_t n_parents;
@@ -345,6 +352,8 @@ typedef struct wn_condition { /* GROWABLE; owned by the host, valid as long as t
 #define WN_F_MAGNITUDES \
   512u /* search: needs scores on a fixed scale; refused with pool-based selection */
 #define WN_F_RANKED 1024u /* selection: scores[0] is relative to a pool */
+#define WN_F_PREVIEW_VJP \
+  2048u /* sampler: its vjp also goes through a preview alone, where to_time is from_time */
 
 /* ---- verifier: maps (sample, condition) to numbers, higher is better ----------------------------
  */
@@ -468,8 +477,9 @@ typedef struct wn_proposals { /* GROWABLE; a host object, valid during ask; copi
   uint32_t reserved0;
   void* ctx;
   /* Adds a noise to the task's graph. It stays pushed when the candidate that uses it is refused.
-   * OK | WN_E_UNIMPLEMENTED: this host does not know the operation, or (GRADIENT) the sampler has
-   * no vjp, a selecting verifier no grad, or selection ranks; nothing was added. */
+   * OK | WN_E_UNIMPLEMENTED: this host does not know the operation, or (GRADIENT, TWIST) the
+   * sampler has no vjp, or none through previews, a selecting verifier no grad, or selection ranks;
+   * nothing was added. */
   wn_status(WN_CALL* noise)(void* ctx, const wn_noise_recipe*);
   /* OK | WN_BUDGET | WN_E_RESOURCE_EXHAUSTED: max_n reached, return OK and go on at the next ask |
    * an error of the caller */
@@ -493,7 +503,9 @@ typedef struct wn_result { /* GROWABLE; valid during tell */
   uint32_t n_scores; /* 0 for WN_SCORE_NONE */
   uint32_t reserved0;
   const double* scores; /* [n_scores]; scores[0] is what the run selects on (after the selection
-                           rule), the others are head 0 of each selecting verifier */
+                           rule), the others are head 0 of each selecting verifier. One more for a
+                           candidate with a TWIST of its own: log p(noise) - log p(its parent), p
+                           standard normal, at the twisted position */
   double nfe;           /* what it was charged */
   double seconds;       /* 0: a time would make replays differ; kept for asynchronous rounds */
 } wn_result;
@@ -517,7 +529,7 @@ typedef struct wn_problem { /* GROWABLE; given to begin, valid as long as the in
   double preview_credit[2]; /* NFE that the first step of every CONTINUE child of a previewed parent
                                saves */
   double backward_nfe; /* GRADIENT: per NFE of the path, on top of the forward pass; charged once
-                          per candidate */
+                          per candidate. TWIST: per NFE of the preview */
   const wn_condition* condition;
 } wn_problem;
 typedef struct wn_search_1 {
@@ -585,7 +597,9 @@ typedef struct wn_sampler_1 {
   /* Of one profile. [instance] */
   wn_status(WN_CALL* info)(wn_instance*, uint32_t profile, wn_sampler_info* out);
   /* times[steps + 1] and nfe[steps] of a leg; steps = 0: from the schedule, *steps_out tells how
-   * many. At most max_steps are written (WN_E_RESOURCE_EXHAUSTED beyond). Cheap and pure.
+   * many. At most max_steps are written (WN_E_RESOURCE_EXHAUSTED beyond). With stochasticity > 0:
+   * WN_E_FAILED_PRECONDITION where there is no noise of its own to multiply, so that nobody pays
+   * for copies, WN_E_INVALID_ARGUMENT where it is more than it takes. Cheap and pure.
    * [instance] */
   wn_status(WN_CALL* leg)(wn_instance*, uint32_t profile, double from_time, double to_time,
                           double stochasticity, uint32_t steps, uint32_t max_steps, double* times,
@@ -615,7 +629,9 @@ typedef struct wn_sampler_renoise_1 { /* to_time > from_time: back towards noise
 #define WN_SAMPLER_VJP_1 "wn.sampler.vjp/1" /* optional */
 typedef struct wn_sampler_vjp_1 { /* d score / d sample -> d score / d initial latent, through the
                                      whole deterministic path; latents are the initial ones, read
-                                     only; makes its own forward pass. [instance] */
+                                     only; makes its own forward pass. Items with to_time equal to
+                                     from_time (WN_F_PREVIEW_VJP; never mixed with others): through
+                                     the preview at their latents and decode. [instance] */
   wn_status(WN_CALL* vjp)(wn_instance*, const wn_call*, const wn_sampler_batch*,
                           const wn_tensor* d_samples, wn_tensor* d_latents, wn_status* status);
 } wn_sampler_vjp_1;

@@ -224,16 +224,24 @@ class ToySampler : public ToyModel {
     }
   }
 
+  wn_sampler_info info(std::uint32_t profile) {
+    wn_sampler_info out = ToyModel::info(profile);
+    out.flags |= WN_F_PREVIEW_VJP;
+    return out;
+  }
+
   // The path without noise is affine: x(0) = m + f (x(1) - m), f the product of the steps' factors.
+  // So is the preview, with f = 1 / (1 + t^2).
   void vjp(const wn::SamplerBatch& batch, const wn_tensor& d_samples, const wn_tensor& d_latents) {
     const wn::Tensor<const float> in(d_samples);
     const wn::Tensor<float> out(d_latents);
     const std::vector<double>& times = times_[batch.profile()];
-    double factor = 1;
+    double path = 1;
     for (std::size_t k = 0; k + 1 < times.size(); ++k)
-      factor *= 1 + (times[k + 1] - times[k]) * times[k] / (1 + times[k] * times[k]);
+      path *= 1 + (times[k + 1] - times[k]) * times[k] / (1 + times[k] * times[k]);
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (strength(batch.stochasticity()[i]) > 0)
+      const double t = batch.to_time()[i], factor = t > 0 ? 1 / (1 + t * t) : path;
+      if (t == 0 && strength(batch.stochasticity()[i]) > 0)
         batch.fail(i, WN_E_FAILED_PRECONDITION, "a path with noise in its steps has no gradient");
       const double mean = mean_of(batch.class_id(i));
       const auto x = batch.latents().item(i);
