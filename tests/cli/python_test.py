@@ -160,7 +160,7 @@ class Python(CliTest):
         self.assertRegex(failed, "^failed   test.judge: scores-finite ")
         self.assertEqual((what, line), ("         it takes no picture: ValueError: never? ready", " " * 13 + "raise ValueError('never\\x07 ready')"))
         self.assertIn('judge.py", line 4, in score', where)
-        self.assertRegex(done.stdout, r"\ntest\.judge: [12][0-9] tests were skipped, since `scores-finite` failed\n.*, 1 failed \(")
+        self.assertRegex(done.stdout, r"\ntest\.judge: [1-9][0-9] tests were skipped, since `scores-finite` failed\n.*, 1 failed \(")
         value = json.loads(self.winnow("plugins", "check", folder, "--reproduce", 1, "--json").stdout)
         (text,) = [one["text"] for one in value["results"] if one["outcome"] == "failed"]
         self.assertIn("never? ready\n  File ", text)
