@@ -22,13 +22,13 @@ double steady_seconds() {
 }
 
 void print(std::ostream& out, const std::string& text) {
-  if (!out) return;  // as was said before
   errno = 0;
   out << text << std::flush;
-  // A reader that has gone away (head) has seen enough.
-  if (!out && errno != EPIPE)
+  if (out) return;
+  if (errno != EPIPE)
     throw std::system_error(errno ? errno : EIO, std::generic_category(),
                             "cannot write the result to standard output");
+  out.clear();  // a reader that has gone away (head) has seen enough; further texts meet the same
 }
 
 Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPrinter& progress,

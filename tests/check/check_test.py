@@ -184,6 +184,15 @@ class CrashesTest(Check):
         child.wait()
         self.assertIn("info-sane", line)
 
+    def test_a_reader_that_has_seen_enough_is_no_error(self):
+        words = [PROGRAM, "plugins", "check", "zoo.verifier", 'flaw="flags"', "--level", "3", "--verbose"]
+        child = subprocess.Popen(words, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        child.stdout.readline()
+        child.stdout.close()
+        self.assertEqual(child.stderr.read(), "")
+        child.stderr.close()
+        self.assertEqual(child.wait(), 3)
+
     def test_failures_without_a_sound_text_and_unknown_statuses_are_found(self):
         self.assertIn("no UTF-8: gr??", self.result("create", "zoo.verifier", 'flaw="latin"')["text"])
         self.assertIn("without a text", self.result("create", "zoo.verifier", 'flaw="silent"')["text"])
