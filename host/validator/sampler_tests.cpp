@@ -39,7 +39,8 @@ void info_sane(Bench& bench) {
       final.carry_elems != search.carry_elems)
     fail("the two profiles differ in shapes");
   constexpr std::uint32_t kFlags = WN_F_STOCHASTIC | WN_F_MIXED_TIMES | WN_F_RENOISE | WN_F_VJP |
-                                   WN_F_BATCH_INVARIANT | WN_F_DETERMINISTIC | WN_F_REENTRANT;
+                                   WN_F_PREVIEW_VJP | WN_F_BATCH_INVARIANT | WN_F_DETERMINISTIC |
+                                   WN_F_REENTRANT;
   if (search.flags & ~kFlags)
     fail("info has the flags {:#x}, of which {:#x} mean nothing for a sampler", search.flags,
          search.flags & ~kFlags);
@@ -51,6 +52,8 @@ void info_sane(Bench& bench) {
     if (sampler.has(flag) != (bench.plugin().get_interface(interface) != nullptr))
       fail("the flag for {} is {}, the interface is the other way", interface,
            sampler.has(flag) ? "set" : "not set");
+  if (sampler.has(WN_F_PREVIEW_VJP) && !sampler.has(WN_F_VJP))
+    fail("info says WN_F_PREVIEW_VJP without WN_F_VJP, of which it is a part");
   const SamplerBench again(instance);
   if (again.info().times != search.times || again.info().flags != search.flags ||
       again.info().n_steps != search.n_steps)
