@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "host/cli_verbs.hpp"
-#include "host/code_trust.hpp"
 #include "host/cli_watcher.hpp"
+#include "host/code_trust.hpp"
 #include "host/figures.hpp"
 #include "host/plugin_lock.hpp"
 

@@ -4,8 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include "host/cli_verbs.hpp"
-#include "host/code_trust.hpp"
 #include "host/cli_watcher.hpp"
+#include "host/code_trust.hpp"
 #include "host/figures.hpp"
 #include "host/plugin_lock.hpp"
 #include "host/study_compare.hpp"

@@ -7,9 +7,9 @@
 namespace winnow {
 
 // Throws Error(Exit::kUsage) with the names of both when the search's manifest claims to need
-// (needs_renoise, needs_gradient, needs_preview_gradient, needs_magnitudes) what the manifest of the sampler or of a
-// selecting verifier does not provide, or what the selection rule cannot give. An Assembly asks the
-// loaded plugins the same.
+// (needs_renoise, needs_gradient, needs_preview_gradient, needs_magnitudes) what the manifest of
+// the sampler or of a selecting verifier does not provide, or what the selection rule cannot give.
+// An Assembly asks the loaded plugins the same.
 void check_interface_needs(const RunConfig& config, const Registry& registry);
 
 }  // namespace winnow

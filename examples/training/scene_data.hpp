@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "scenes/faults.hpp"
 #include "scenes/draw.hpp"
+#include "scenes/faults.hpp"
 
 namespace winnow::training {
 

@@ -73,8 +73,8 @@ class Channel {
   // All of it, or false: nobody reads at the other end. Any thread. While there is no room it asks
   // `go_on`, which waits for some; without one it waits itself.
   bool send(Message message, std::string_view payload, const std::function<bool()>& go_on = {});
-  // Looks out for 50 us, without sleeping, whether there is something to read: to fall asleep and be
-  // woken takes longer than a small call.
+  // Looks out for 50 us, without sleeping, whether there is something to read: to fall asleep and
+  // be woken takes longer than a small call.
   bool soon() const;
   // Reads what is there, or waits for the first byte. False at the end of the stream.
   bool fill(bool wait);

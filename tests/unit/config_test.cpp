@@ -441,10 +441,11 @@ TEST_CASE("configs from strangers are capped", "[config]") {
 TEST_CASE("a run of more prompts than fit a hand-written config can be read again", "[config]") {
   Workbench bench;
   std::string prompts;
-  for (int i = 0; i < 30'000; ++i) prompts += fmt::format("a prompt of a usual length, number {}\n", i);
+  for (int i = 0; i < 30'000; ++i)
+    prompts += fmt::format("a prompt of a usual length, number {}\n", i);
   write_bytes(bench.folder / "prompts.txt", prompts);
-  const std::string resolved = resolved_toml(
-      bench.load(replaced(kSmall, "classes = [4]", "prompts = \"prompts.txt\"")));
+  const std::string resolved =
+      resolved_toml(bench.load(replaced(kSmall, "classes = [4]", "prompts = \"prompts.txt\"")));
   REQUIRE(resolved.size() > 1 << 20);
   CHECK(resolved_toml(bench.load(resolved)) == resolved);
 }
