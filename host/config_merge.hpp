@@ -12,7 +12,8 @@
 
 namespace winnow {
 
-// In bytes. A run directory's config holds every prompt, and files of prompts may have half of this.
+// In bytes. A run directory's config holds every prompt, and files of prompts may have half of
+// this.
 inline constexpr std::size_t kLargestConfigFile = std::size_t{128} << 20;
 
 // Reads `file` and what it includes, then lays the layers (parsed overrides) and the overrides over

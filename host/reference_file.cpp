@@ -183,8 +183,7 @@ void write_reference(const fs::path& file, const Reference& reference, FeatureDt
     add("features", "F16", shape, bytes_of(to_half(reference.features)));
   else if (reference.rows() > 0)
     add("features", "F32", shape, bytes_of(reference.features));
-  std::string text =
-      header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   text.append((8 - text.size() % 8) % 8, ' ');
   const std::uint64_t size = text.size();
   const fs::path folder = fs::absolute(file).parent_path();

@@ -49,7 +49,6 @@ TEST_CASE("every reader takes or refuses each file of its corpus, whole, cut and
 
 TEST_CASE("the corpus has a folder for every reader and no other", "[fuzz]") {
   std::size_t folders = 0;
-  for (const auto& entry : fs::directory_iterator(CORPUS))
-    folders += entry.is_directory();
+  for (const auto& entry : fs::directory_iterator(CORPUS)) folders += entry.is_directory();
   CHECK(folders == fuzz::targets().size());
 }
