@@ -198,8 +198,7 @@ class Exported {
     const c10::InferenceMode guard;
     const ThreadsGuard threads(threads_);
     const at::Tensor x = wn::torch_view(batch.latents_raw()).to(device_);
-    // One by one: memory does not grow with the batch, and no sample depends on
-    // its neighbours.
+    // One by one: memory does not grow with the batch, and no sample depends on its neighbours.
     for (int64_t i = 0; i < x.size(0); ++i) {
       batch.call().check_stop();
       const at::Tensor picture = pictures(x.narrow(0, i, 1));

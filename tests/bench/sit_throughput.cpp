@@ -10,8 +10,6 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -19,27 +17,18 @@
 #include <string>
 #include <vector>
 
-#include "host/run.hpp"
 #include "plugins/safetensors.hpp"
 #include "plugins/safetensors_torch.hpp"
 #include "plugins/samplers/sit_network.hpp"
+#include "tests/bench/whole_run.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
+using namespace winnow::bench;
 
 constexpr int kSteps = 13;
 constexpr int kNfe = 2 * kSteps - 1;
-
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
 
 // Evaluations per second of the bare loop: the shapes of a Heun run, nothing else.
 double bare(const winnow::sit::Network& network, int batch, int candidates) {
@@ -51,25 +40,6 @@ double bare(const winnow::sit::Network& network, int batch, int candidates) {
   for (int done = 0; done < candidates; done += batch)
     for (int k = 0; k < kNfe; ++k) winnow::sit::velocity(network, x, s, label);
   return candidates * static_cast<double>(kNfe) / since(start);
-}
-
-double whole_run(const winnow::Registry& registry, const fs::path& config_file, const fs::path& out,
-                 int candidates) {
-  fs::remove_all(out);
-  const auto start = Clock::now();
-  const winnow::RunConfig config = winnow::load_config(config_file, {}, registry);
-  winnow::execute_run({.config = config,
-                       .registry = registry,
-                       .directory = out,
-                       .stop = nullptr,
-                       .on_progress = {},
-                       .on_notice = {}});
-  return candidates * static_cast<double>(kNfe) / since(start);
-}
-
-int option(const std::vector<std::string>& words, const std::string& name, int fallback) {
-  const auto found = std::ranges::find(words, name);
-  return found == words.end() || found + 1 == words.end() ? fallback : std::stoi(*(found + 1));
 }
 
 }  // namespace
@@ -106,7 +76,8 @@ int main(int argc, char** argv) {
   std::vector<double> bare_rates, run_rates, bf16_rates;
   for (int repeat = 0; repeat <= repeats; ++repeat) {  // the first pair warms up
     const double b = bare(network, batch, candidates);
-    const double r = whole_run(registry, folder / "run.toml", folder / "out", candidates);
+    const double r = candidates * static_cast<double>(kNfe) /
+                     whole_run(registry, folder / "run.toml", folder / "out");
     const double h = bare(rounded, batch, candidates);
     if (repeat == 0) continue;
     bare_rates.push_back(b);

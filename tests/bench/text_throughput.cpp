@@ -11,24 +11,22 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include "host/run.hpp"
 #include "plugins/samplers/text_sit_network.hpp"
 #include "plugins/verifiers/dual_encoder_network.hpp"
+#include "tests/bench/whole_run.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 namespace dual = winnow::dual;
 namespace text_sit = winnow::text_sit;
-using Clock = std::chrono::steady_clock;
+using namespace winnow::bench;
 
 constexpr int kSteps = 12;
 constexpr double kGuidance = 3;
@@ -40,15 +38,6 @@ const std::vector<std::string> kPrompts = {"a red circle and a blue square",
                                            "three blue circles",
                                            "a yellow cross on a black background",
                                            "a checkered red square below a blue ring"};
-
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
 
 struct Networks {
   text_sit::Network sampler;
@@ -92,25 +81,6 @@ double bare(const Networks& networks, const Encoded& encoded, int batch, int can
   return candidates / since(start);
 }
 
-double whole_run(const winnow::Registry& registry, const fs::path& config_file, const fs::path& out,
-                 int candidates) {
-  fs::remove_all(out);
-  const auto start = Clock::now();
-  const winnow::RunConfig config = winnow::load_config(config_file, {}, registry);
-  winnow::execute_run({.config = config,
-                       .registry = registry,
-                       .directory = out,
-                       .stop = nullptr,
-                       .on_progress = {},
-                       .on_notice = {}});
-  return candidates / since(start);
-}
-
-int option(const std::vector<std::string>& words, const std::string& name, int fallback) {
-  const auto found = std::ranges::find(words, name);
-  return found == words.end() || found + 1 == words.end() ? fallback : std::stoi(*(found + 1));
-}
-
 void write_config(const fs::path& file, const std::vector<std::string>& words, int batch,
                   int candidates) {
   std::ofstream out(file);
@@ -147,7 +117,7 @@ int main(int argc, char** argv) {
   std::vector<double> bare_rates, run_rates;
   for (int repeat = 0; repeat <= repeats; ++repeat) {  // the first pair warms up
     const double b = bare(networks, encoded, batch, candidates);
-    const double r = whole_run(registry, folder / "run.toml", folder / "out", candidates);
+    const double r = candidates / whole_run(registry, folder / "run.toml", folder / "out");
     if (repeat == 0) continue;
     bare_rates.push_back(b);
     run_rates.push_back(r);

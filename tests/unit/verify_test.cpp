@@ -68,7 +68,8 @@ TEST_CASE("a verifier whose claims are not true is named with the first candidat
   CHECK_THAT(result.faults[1], Catch::Contains("by drift differ by"));
 }
 
-TEST_CASE("a deterministic run refutes a claim about batches, but proves none", "[verify]") {
+TEST_CASE("a deterministic run refutes a claim about batches, but proves none; small scores count",
+          "[verify]") {
   ToyRun toy;
   toy.text += "[[verifier]]\nplugin = \"winnow.odd.place\"\nrole = \"report\"\n";
   const Overrides all{"output.keep=\"all\""};
@@ -80,15 +81,6 @@ TEST_CASE("a deterministic run refutes a claim about batches, but proves none", 
   CHECK(verdict(result, "winnow.odd.place", "deterministic").held == result.made);
   CHECK(verdict(result, "winnow.odd.place", "batch_invariant").refuted());
   CHECK(verdict(result, "winnow.brightness", "batch_invariant").untried());
-}
-
-TEST_CASE("small scores are compared by their own scale", "[verify]") {
-  ToyRun toy;
-  toy.text += "[[verifier]]\nplugin = \"winnow.odd.place\"\nrole = \"report\"\n";
-  const Overrides all{"output.keep=\"all\""};
-  toy.run("run", all);
-  const Verification result =
-      verify_run(toy.config(all), toy_plugins(), toy.folder / "run", {.share = 1.0});
   const auto& place = result.differences.back();
   CHECK(place.verifier == "place");
   CHECK(place.median > 0.1);  // 0.005 of scores of 0.005 or so
