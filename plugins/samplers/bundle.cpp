@@ -1,12 +1,10 @@
 #include "bundle.hpp"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
-#include <sstream>
 #include <stdexcept>
 
+#include "bundle_table.hpp"
 #include "verifiers/weights_hash.hpp"
 
 namespace winnow {
@@ -15,117 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kFormat = 1;
-constexpr int64_t kLargest = int64_t{1} << 20;
 constexpr const char* kFile = "bundle.toml";
-
-template <class Value>
-using Choices = std::vector<std::pair<const char*, Value>>;
-
-// One table of bundle.toml. Each key is asked for once; finish() refuses those that nobody asked
-// for.
-class Table {
- public:
-  Table(std::string file, std::string name, const toml::table* table)
-      : file_(std::move(file)), name_(std::move(name)), table_(table) {}
-
-  [[noreturn]] void fail(const std::string& key, const std::string& what) const {
-    throw std::runtime_error(file_ + ": " + (name_.empty() ? "" : name_ + ".") + key + " " + what);
-  }
-  bool has(const std::string& key) const { return table_ && table_->contains(key); }
-
-  std::string text(const std::string& key) {
-    const toml::node& found = node(key, "a text");
-    if (!found.is_string()) fail(key, "is no text");
-    return found.as_string()->get();
-  }
-  double number(const std::string& key, double low, double high) {
-    const toml::node& found = node(key, "a number");
-    if (!found.is_number()) fail(key, "is no number");
-    const double value = *found.value<double>();
-    if (!(value >= low && value <= high))
-      fail(key, "is " + shown(value) + ", expected " + shown(low) + " to " + shown(high));
-    return value;
-  }
-  double number(const std::string& key, double low, double high, double otherwise) {
-    return has(key) ? number(key, low, high) : otherwise;
-  }
-  int64_t integer(const std::string& key, int64_t low, int64_t high) {
-    const toml::node& found = node(key, "an integer");
-    if (!found.is_integer()) fail(key, "is no integer");
-    const int64_t value = found.as_integer()->get();
-    if (value < low || value > high)
-      fail(key, "is " + std::to_string(value) + ", expected " + std::to_string(low) + " to " +
-                    std::to_string(high));
-    return value;
-  }
-  bool boolean(const std::string& key) {
-    const toml::node& found = node(key, "true or false");
-    if (!found.is_boolean()) fail(key, "is neither true nor false");
-    return found.as_boolean()->get();
-  }
-  std::vector<int64_t> shape(const std::string& key, size_t least, size_t most) {
-    std::vector<int64_t> out;
-    for (const toml::node& one : list(key)) {
-      const int64_t size = one.value<int64_t>().value_or(0);
-      if (size < 1 || size > kLargest) fail(key, "holds something else than sizes from 1");
-      out.push_back(size);
-    }
-    if (out.size() < least || out.size() > most)
-      fail(key, "has " + std::to_string(out.size()) + " dimensions, expected " +
-                    std::to_string(least) + " to " + std::to_string(most));
-    return out;
-  }
-  std::vector<std::string> texts(const std::string& key) {
-    std::vector<std::string> out;
-    for (const toml::node& one : list(key)) {
-      if (!one.is_string()) fail(key, "holds something else than texts");
-      out.push_back(one.as_string()->get());
-    }
-    return out;
-  }
-  template <class Value>
-  Value choice(const std::string& key, const Choices<Value>& choices) {
-    const std::string found = text(key);
-    std::string known;
-    for (const auto& [name, value] : choices) {
-      if (found == name) return value;
-      known += (known.empty() ? "" : ", ") + std::string(name);
-    }
-    fail(key, "is \"" + found + "\", expected one of " + known);
-  }
-  Table table(const std::string& key) {
-    const toml::node& found = node(key, "a table");
-    if (!found.is_table()) fail(key, "is no table");
-    return Table(file_, key, found.as_table());
-  }
-  void finish() const {
-    for (const auto& [key, value] : *table_)
-      if (!asked_.count(std::string(key.str())))
-        fail(std::string(key.str()), "is not known; was the bundle written by a newer exporter?");
-  }
-
- private:
-  static std::string shown(double value) {
-    std::ostringstream out;
-    out << value;
-    return out.str();
-  }
-  const toml::node& node(const std::string& key, const char* expected) {
-    asked_.emplace(key, true);
-    const toml::node* found = table_->get(key);
-    if (!found) fail(key, std::string("is missing, expected ") + expected);
-    return *found;
-  }
-  const toml::array& list(const std::string& key) {
-    const toml::node& found = node(key, "a list");
-    if (!found.is_array()) fail(key, "is no list");
-    return *found.as_array();
-  }
-
-  std::string file_, name_;
-  const toml::table* table_;
-  std::map<std::string, bool> asked_;
-};
 
 // A file or folder within the bundle.
 fs::path member(const Bundle& bundle, Table& table, const std::string& key) {
