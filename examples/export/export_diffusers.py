@@ -6,7 +6,6 @@ docs/bundles.md describes what is written. The exported denoiser is compared wit
 batch size. Nothing is downloaded. Needs diffusers and, for prompts, transformers.
 """
 import argparse
-import inspect
 import pathlib
 import shutil
 import sys
@@ -17,26 +16,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bundle_files import save_prompts, save_tensors, save_toml, sha256
 from encode_prompts import encoded, lines_of
-from pipeline_kinds import kind_of
+from pipeline_kinds import default_of, kind_of
 from programs import compare, export
 from schedules import Unsupported, schedule_of
 
 FORMAT = 1
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}
-
-
-class Decoder(torch.nn.Module):
-    def __init__(self, vae):
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, latents):
-        return self.vae.decode(latents, return_dict=False)[0]
-
-
-def default_of(pipe, name, otherwise):
-    parameter = inspect.signature(pipe.__call__).parameters.get(name)
-    return otherwise if parameter is None else parameter.default
 
 
 def examples(kind, inputs, shape, prompts, dtype, n):
@@ -56,34 +41,32 @@ def flops_of(module, args):
     return counter.get_total_flops() / len(args[0])
 
 
-def add_decoder(pipe, shape, out, form, tables):
-    vae = getattr(pipe, "vae", None)
+def add_decoder(kind, shape, out, form, tables):
+    vae = getattr(kind.pipe, "vae", None)
     if vae is None:
         return
-    config = vae.config
-    tables["latents"]["scale"] = float(config.scaling_factor)
-    tables["latents"]["shift"] = float(getattr(config, "shift_factor", None) or 0.0)
-    native = type(vae).__name__ == "AutoencoderKL" and config.norm_num_groups == 32
+    tables["latents"] |= kind.scaling()
+    native = type(vae).__name__ == "AutoencoderKL" and vae.config.norm_num_groups == 32
     if native:
         tensors = {k: v for k, v in vae.state_dict().items() if k.startswith(("decoder.", "post_quant_conv."))}
         save_tensors(out / "decoder.safetensors", tensors)
         tables["decoder"] = dict(file="decoder.safetensors")
         return
     vae.float()
-    module, args = Decoder(vae).eval(), (torch.randn(2, *shape),)
+    module, args = kind.decoder().eval(), (torch.randn(2, *shape),)
     name, largest = export(module, "decoder", args, out, form)
     compare(module, out / name, (torch.randn(1, *shape),), TOLERANCE["fp32"])
     tables["decoder"] = dict(file=name, picture=list(module(*args).shape[1:]))
 
 
 @torch.no_grad()
-def write(pipe, out, prompts=(), negative="", form="pt2", precision="fp32", size=None, scheduler=None, length=None):
+def write(pipe, out, prompts=(), negative="", form="pt2", precision="fp32", size=None, scheduler=None, length=None,
+          frames=None):
     """Returns the tables of bundle.toml."""
-    kind = kind_of(pipe, length)
+    kind = kind_of(pipe, length, frames)
     if scheduler:
         pipe.scheduler = getattr(diffusers, scheduler).from_config(pipe.scheduler.config)
-    height, width = size or (kind.size(), kind.size())
-    shape = kind.latent_shape(height, width)
+    shape = kind.latent_shape(*(size or kind.size()))
     try:
         prediction, schedule = schedule_of(pipe.scheduler, kind.tokens(shape))
     except Unsupported as refusal:
@@ -117,7 +100,7 @@ def write(pipe, out, prompts=(), negative="", form="pt2", precision="fp32", size
         "latents": dict(shape=shape), "guidance": guidance, "condition": condition, "schedule": schedule}
     for name, tensor in tensors.items():
         condition[name] = list(tensor.shape[1:])
-    add_decoder(pipe, shape, out, form, tables)
+    add_decoder(kind, shape, out, form, tables)
     files = sorted(p for p in out.rglob("*") if p.is_file())
     tables["files"] = {str(p.relative_to(out)): sha256(p) for p in files}
     save_toml(out / "bundle.toml", tables)
@@ -134,6 +117,7 @@ def main():
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--height", type=int, help="of the pictures; the pipeline's own")
     parser.add_argument("--width", type=int)
+    parser.add_argument("--frames", type=int, help="of the videos; as many as the pipeline makes by itself")
     parser.add_argument("--scheduler", help="another class of diffusers, with the settings of the pipeline's")
     parser.add_argument("--text-length", type=int, help="tokens of a prompt; as many as the pipeline takes by itself")
     arguments = parser.parse_args()
@@ -146,7 +130,7 @@ def main():
     size = (arguments.height, arguments.width) if arguments.height else None
     try:
         write(pipe, arguments.out, lines_of(arguments.prompts), arguments.negative, arguments.format,
-              arguments.precision, size, arguments.scheduler, arguments.text_length)
+              arguments.precision, size, arguments.scheduler, arguments.text_length, arguments.frames)
     except BaseException:
         shutil.rmtree(arguments.out, ignore_errors=True)
         raise

@@ -3,28 +3,39 @@
 A denoiser is called with latents [n, C, H, W] (or [n, C, T, H, W]), time [n], guidance [n] where it is distilled, and then the
 conditions in the order of `conditions`. It packs, chunks and adds what else the network wants by itself.
 """
+import inspect
+
 import torch
 
 
+def default_of(pipe, name, otherwise):
+    """What the pipeline takes by itself."""
+    parameter = inspect.signature(pipe.__call__).parameters.get(name)
+    return otherwise if parameter is None else parameter.default
+
+
 class Kind:
-    """pipe: the loaded pipeline; length: tokens of a prompt, None: as many as the pipeline takes by itself."""
+    """pipe: the loaded pipeline; length: tokens of a prompt, frames: of a video, None: as the pipeline has it by itself."""
     network = "transformer"
     condition = "prompt"  # prompt, class or none
     conditions = ("states",)
     guidance = "classifier-free"
     patch = 2  # side of what the network makes a token of
+    video = False
 
-    def __init__(self, pipe, length=None):
-        self.pipe, self.length = pipe, length
+    def __init__(self, pipe, length=None, frames=None):
+        if frames and not self.video:
+            raise SystemExit(f"{frames} frames of a {type(pipe).__name__}, which makes pictures")
+        self.pipe, self.length, self.frames = pipe, length, frames
 
     @property
     def net(self):
         return getattr(self.pipe, self.network)
 
     def size(self):
-        """Pixels of a side, unless asked for otherwise."""
+        """Height and width in pixels, unless asked for otherwise."""
         side = getattr(self.pipe, "default_sample_size", None) or self.net.config.sample_size
-        return side * self.factor()
+        return side * self.factor(), side * self.factor()
 
     def factor(self):
         vae = getattr(self.pipe, "vae", None)
@@ -43,6 +54,15 @@ class Kind:
         """A torch module; latents will have this shape."""
         raise NotImplementedError
 
+    def scaling(self):
+        """latents / scale + shift is what the decoder takes."""
+        config = self.pipe.vae.config
+        return dict(scale=float(config.scaling_factor), shift=float(getattr(config, "shift_factor", None) or 0.0))
+
+    def decoder(self):
+        """A torch module from what `scaling` leaves to pictures [n, C, H, W] or videos [n, C, T, H, W]."""
+        return Decoder(self.pipe.vae)
+
     def encode(self, prompts):
         """{condition: tensor [prompts, ...]}"""
         raise NotImplementedError
@@ -52,6 +72,11 @@ class Module(torch.nn.Module):
     def __init__(self, net):
         super().__init__()
         self.net = net
+
+
+class Decoder(Module):
+    def forward(self, latents):
+        return self.net.decode(latents, return_dict=False)[0]
 
 
 class StableDiffusion(Kind):
@@ -187,6 +212,64 @@ class PixArt(Kind):
         return {"states": states, "mask": mask}
 
 
+class LTX(Kind):
+    conditions = ("states", "mask")
+    video = True
+
+    class Denoiser(Module):
+        """Every latent is a token; the frame rate says how far apart they are."""
+
+        def __init__(self, net, shape, scale):
+            super().__init__(net)
+            self.shape, self.scale = shape, scale
+
+        def forward(self, latents, time, states, mask):
+            _, frames, height, width = self.shape
+            out = self.net(hidden_states=latents.flatten(2).transpose(1, 2), timestep=time, encoder_hidden_states=states,
+                           encoder_attention_mask=mask, num_frames=frames, height=height, width=width,
+                           rope_interpolation_scale=self.scale, return_dict=False)[0]
+            return out.transpose(1, 2).unflatten(2, (frames, height, width))
+
+    class Decoder(Decoder):
+        """The autoencoder's mean and deviation are those of each channel."""
+
+        def forward(self, latents):
+            mean, deviation = (part.view(1, -1, 1, 1, 1) for part in (self.net.latents_mean, self.net.latents_std))
+            return super().forward(latents * deviation / self.net.config.scaling_factor + mean)
+
+    def size(self):
+        return default_of(self.pipe, "height", 512), default_of(self.pipe, "width", 704)
+
+    def latent_shape(self, height, width):
+        vae, frames = self.pipe.vae, self.frames or default_of(self.pipe, "num_frames", 161)
+        return [self.net.config.in_channels, (frames - 1) // vae.temporal_compression_ratio + 1,
+                height // vae.spatial_compression_ratio, width // vae.spatial_compression_ratio]
+
+    def tokens(self, shape):
+        return shape[1] * shape[2] * shape[3]
+
+    def denoiser(self, shape):
+        if (self.net.config.patch_size, self.net.config.patch_size_t) != (1, 1):
+            raise SystemExit("the transformer makes one token of several latents, expected patch_size and patch_size_t 1")
+        vae, rate = self.pipe.vae, default_of(self.pipe, "frame_rate", 25)
+        side = vae.spatial_compression_ratio
+        return self.Denoiser(self.net, shape, (vae.temporal_compression_ratio / rate, side, side))
+
+    def scaling(self):
+        return {}
+
+    def decoder(self):
+        config = self.pipe.vae.config
+        if config.timestep_conditioning or any(config.decoder_inject_noise):
+            raise SystemExit("the autoencoder decodes with noise of its own (timestep_conditioning, decoder_inject_noise), "
+                             "expected one that does not")
+        return self.Decoder(self.pipe.vae)
+
+    def encode(self, prompts):
+        states, mask, _, _ = self.pipe.encode_prompt(prompts, None, False, device="cpu", **self.lengths())
+        return {"states": states, "mask": mask}
+
+
 class DiT(Kind):
     condition = "class"
     conditions = ()
@@ -215,11 +298,12 @@ class Unconditional(Kind):
 
 KINDS = {"StableDiffusionPipeline": StableDiffusion, "StableDiffusionXLPipeline": StableDiffusionXL,
          "StableDiffusion3Pipeline": StableDiffusion3, "FluxPipeline": Flux, "PixArtSigmaPipeline": PixArt,
+         "LTXPipeline": LTX,
          "DiTPipeline": DiT, "DDPMPipeline": Unconditional, "DDIMPipeline": Unconditional}
 
 
-def kind_of(pipe, length=None):
+def kind_of(pipe, length=None, frames=None):
     name = type(pipe).__name__
     if name not in KINDS:
         raise SystemExit(f"the pipeline is a {name}, expected one of {', '.join(KINDS)}")
-    return KINDS[name](pipe, length)
+    return KINDS[name](pipe, length, frames)

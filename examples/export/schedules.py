@@ -13,8 +13,8 @@ DISCRETE = dict(trained_betas=None, thresholding=False, use_exponential_sigmas=F
                 timestep_type="discrete", final_sigmas_type="zero", sigma_min=None, sigma_max=None)
 MULTISTEP = dict(algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint", lower_order_final=True,
                  euler_at_final=False, lambda_min_clipped=-math.inf, variance_type=None)
-FLOW = dict(invert_sigmas=False, shift_terminal=None, use_karras_sigmas=False, use_exponential_sigmas=False,
-            use_beta_sigmas=False, stochastic_sampling=False)
+FLOW = dict(invert_sigmas=False, use_karras_sigmas=False, use_exponential_sigmas=False, use_beta_sigmas=False,
+            stochastic_sampling=False)
 
 
 class Unsupported(Exception):
@@ -29,16 +29,18 @@ def require(name, config, expected):
 
 def flow(name, config, tokens):
     require(name, config, FLOW)
-    shift = config["shift"]
+    shift, out = config["shift"], dict(kind="flow")
+    if config.get("shift_terminal"):
+        out["terminal"] = float(config["shift_terminal"])
     if not config["use_dynamic_shifting"]:
         low = 1 / config["num_train_timesteps"]
         low = shift * low / (1 + (shift - 1) * low)  # as the scheduler does, once here and once later
-        return dict(kind="flow", shift=shift, last=low)
+        return dict(out, shift=shift, last=low)
     if config.get("time_shift_type", "exponential") != "exponential":
         raise Unsupported(f"{name} has time_shift_type = {config['time_shift_type']!r}, expected 'exponential'")
     slope = (config["max_shift"] - config["base_shift"]) / (config["max_image_seq_len"] - config["base_image_seq_len"])
     mu = config["base_shift"] + slope * (tokens - config["base_image_seq_len"])
-    return dict(kind="flow", shift=math.exp(mu), last=0.0)
+    return dict(out, shift=math.exp(mu), last=0.0)
 
 
 def discrete(name, config):

@@ -120,6 +120,7 @@ void read_schedule(Bundle& bundle, Table table) {
   if (bundle.schedule.flow) {
     bundle.schedule.shift = table.number("shift", 1e-6, 1e6);
     bundle.schedule.last = table.number("last", 0, 1);
+    bundle.schedule.terminal = table.number("terminal", 0, 0.999, 0);
   } else {
     read_discrete(bundle, table);
   }

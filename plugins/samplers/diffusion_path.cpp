@@ -10,7 +10,7 @@ namespace winnow::diffusion {
 namespace {
 
 std::vector<Step> steps_of(const Schedule& s, Solver solver, uint32_t n) {
-  if (s.flow) return flow_steps(n, s.shift, s.last > 0 || n == 0 ? s.last : 1.0 / n);
+  if (s.flow) return flow_steps(n, s.shift, s.last > 0 || n == 0 ? s.last : 1.0 / n, s.terminal);
   switch (solver) {
     case Solver::kDdim:
       return ddim_steps(s.discrete, n, s.to_data);

@@ -26,7 +26,7 @@ struct Schedule {
   DiscreteSchedule discrete;   // not of flows
   bool to_data = true;         // DDIM's last step ends at the data
   bool karras = false;         // of DPM-Solver++
-  double shift = 1, last = 0;  // of flows; last 0: 1 / n
+  double shift = 1, last = 0, terminal = 0;  // of flows; last 0: 1 / n
 };
 
 class Path {

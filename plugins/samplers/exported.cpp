@@ -26,11 +26,10 @@
 #include <optional>
 #include <stdexcept>
 
-#include "safetensors_torch.hpp"
 #include "samplers/bundle.hpp"
+#include "samplers/exported_decoder.hpp"
 #include "samplers/exported_denoiser.hpp"
 #include "samplers/torch_runtime.hpp"
-#include "samplers/vae_network.hpp"
 
 namespace {
 
@@ -39,7 +38,6 @@ using namespace winnow::diffusion;
 using Condition = ExportedDenoiser::Condition;
 
 constexpr uint32_t kPreferredBatch = 16;
-constexpr int64_t kTileStep = 4;
 
 // How one candidate steps.
 struct Manner {
@@ -81,16 +79,12 @@ class Exported {
         churn_low_(options.f64("churn_low")),
         churn_high_(options.f64("churn_high")),
         churn_noise_(options.f64("churn_noise")),
-        tile_(options.i64("vae_tile")),
         threads_(static_cast<int>(options.i64("threads"))),
         paths_{path_of(options.i64("steps")),
                path_of(options.i64("search_steps") ? options.i64("search_steps")
                                                    : options.i64("steps"))},
+        decoder_(bundle_, device_, options.i64("vae_tile"), options.i64("frames")),
         denoiser_(loaded(options.f64("guidance_scale"))) {
-    if (tile_ % kTileStep != 0)
-      throw std::runtime_error("vae_tile is " + std::to_string(tile_) +
-                               ", expected a multiple of 4, or 0 for no tiles");
-    load_decoder();
   } catch (const wn::Error&) {
     throw;
   } catch (const std::invalid_argument& error) {
@@ -111,9 +105,9 @@ class Exported {
     out.preferred_batch = std::min(kPreferredBatch, out.max_batch);
     out.latent_dtype = wn::dtype_of<float>();
     out.latent_ndim = static_cast<uint32_t>(bundle_.latent_shape.size());
-    out.sample_ndim = static_cast<uint32_t>(picture_shape_.size());
+    out.sample_ndim = static_cast<uint32_t>(decoder_.shape().size());
     std::copy(bundle_.latent_shape.begin(), bundle_.latent_shape.end(), out.latent_shape);
-    std::copy(picture_shape_.begin(), picture_shape_.end(), out.sample_shape);
+    std::copy(decoder_.shape().begin(), decoder_.shape().end(), out.sample_shape);
     out.carry_elems = static_cast<uint64_t>(has_history() ? 2 * elements() + 2 : elements());
     out.times = path.times().data();
     out.noise_scale = path.noise_scale().data();
@@ -201,8 +195,7 @@ class Exported {
     // One by one: memory does not grow with the batch, and no sample depends on its neighbours.
     for (int64_t i = 0; i < x.size(0); ++i) {
       batch.call().check_stop();
-      const at::Tensor picture = pictures(x.narrow(0, i, 1));
-      wn::torch_view(samples).narrow(0, i, 1).copy_(((picture + 1) / 2).clamp(0, 1));
+      wn::torch_view(samples).narrow(0, i, 1).copy_(decoder_(x.narrow(0, i, 1)));
     }
   }
 
@@ -274,29 +267,6 @@ class Exported {
     return step.to.sigma > 0 && (bundle_.schedule.flow || step.from.alpha > 0);
   }
 
-  // ---- loading ----
-
-  void load_decoder() {
-    picture_shape_ = bundle_.latent_shape;
-    if (bundle_.decoder.empty()) return;
-    if (bundle_.decoder.extension() != ".safetensors") {
-      picture_shape_ = bundle_.picture_shape;
-      decoder_program_.emplace(bundle_.decoder, device_);
-      return;
-    }
-    decoder_ = vae::decoder_from_tensors(to_tensors(read_safetensors(bundle_.decoder.string())));
-    const std::vector<int64_t>& latent = bundle_.latent_shape;
-    if (decoder_->latent_channels != latent[0] || latent.size() != 3)
-      throw std::runtime_error(bundle_.decoder.string() + ": the decoder takes latents of " +
-                               std::to_string(decoder_->latent_channels) +
-                               " channels and two sides, those of the bundle have " +
-                               std::to_string(latent[0]) + " channels and " +
-                               std::to_string(latent.size() - 1) + " sides");
-    vae::to(*decoder_, device_, at::kFloat);
-    picture_shape_ = {decoder_->channels, latent[1] * decoder_->factor,
-                      latent[2] * decoder_->factor};
-  }
-
   // ---- the network ----
 
   static std::vector<Asked> asked(const wn::SamplerBatch& batch) {
@@ -325,13 +295,6 @@ class Exported {
     if (std::find(has.begin(), has.end(), 0) == has.end()) return kept;
     const at::Tensor made = data(batch, x, at, condition);
     return at::where(column(has, [](uint8_t h) { return static_cast<double>(h); }) > 0, kept, made);
-  }
-
-  at::Tensor pictures(const at::Tensor& latents) const {
-    const at::Tensor z = latents / bundle_.scale + bundle_.shift;
-    if (decoder_program_) return (*decoder_program_)({z}).to(at::kFloat);
-    if (!decoder_) return latents;
-    return tile_ ? vae::decode_tiled(*decoder_, z, tile_) : vae::decode(*decoder_, z);
   }
 
   // ---- one step ----
@@ -430,13 +393,10 @@ class Exported {
   Bundle bundle_;
   at::Device device_;
   double eta_, churn_, churn_low_, churn_high_, churn_noise_;
-  int64_t tile_;
   int threads_;
   Path paths_[2];
+  ExportedDecoder decoder_;  // before the network, as its refusals say more
   ExportedDenoiser denoiser_;
-  std::optional<vae::Decoder> decoder_;
-  std::optional<ExportedNetwork> decoder_program_;
-  std::vector<int64_t> picture_shape_;
 };
 
 }  // namespace

@@ -169,17 +169,23 @@ std::vector<Step> multistep_steps(const DiscreteSchedule& schedule, uint32_t n, 
   return down_to_data(std::move(levels));
 }
 
-std::vector<Step> flow_steps(uint32_t n, double shift, double last) {
+std::vector<Step> flow_steps(uint32_t n, double shift, double last, double terminal) {
   if (n < 1) throw std::invalid_argument("0 steps, expected 1 or more");
   if (!(shift > 0))
     throw std::invalid_argument("shift is " + std::to_string(shift) + ", expected more than 0");
   if (!(last > 0 && last <= 1))
     throw std::invalid_argument("the last sigma is " + std::to_string(last) +
                                 ", expected more than 0, at most 1");
+  if (!(terminal >= 0 && terminal < 1))
+    throw std::invalid_argument("the terminal sigma is " + std::to_string(terminal) +
+                                ", expected 0, or more and less than 1");
+  const auto shifted = [&](double even) { return shift * even / (1 + (shift - 1) * even); };
+  const double lowest = shifted(spread(1, last, n - 1, n));
+  const bool stretched = terminal > 0 && lowest < 1;
   std::vector<Level> levels;
   for (uint32_t i = 0; i < n; ++i) {
-    const double even = spread(1, last, i, n);
-    const double sigma = shift * even / (1 + (shift - 1) * even);
+    double sigma = shifted(spread(1, last, i, n));
+    if (stretched) sigma = 1 - (1 - sigma) * (1 - terminal) / (1 - lowest);
     levels.push_back({1 - sigma, sigma, kTrainTimes * sigma});
   }
   return down_to_data(std::move(levels));

@@ -59,9 +59,11 @@ std::vector<Step> euler_steps(const DiscreteSchedule& schedule, uint32_t n);
 std::vector<Step> multistep_steps(const DiscreteSchedule& schedule, uint32_t n, bool karras);
 
 // Flow matching: alpha = 1 - sigma, the network is told 1000 sigma. sigma falls evenly from 1 to
-// `last`, is then shifted to shift sigma / (1 + (shift - 1) sigma), and ends at the data. Here n
-// may be anything from 1. Throws std::invalid_argument unless shift > 0 and 0 < last <= 1.
-std::vector<Step> flow_steps(uint32_t n, double shift, double last);
+// `last`, is then shifted to shift sigma / (1 + (shift - 1) sigma), and ends at the data. With
+// `terminal` above 0 the sigmas are stretched away from 1, so that the last one is that (LTX). Here
+// n may be anything from 1. Throws std::invalid_argument unless shift > 0, 0 < last <= 1 and
+// 0 <= terminal < 1.
+std::vector<Step> flow_steps(uint32_t n, double shift, double last, double terminal = 0);
 
 // The shift of a picture of so many tokens (FLUX): exp(mu), mu linear in them.
 double dynamic_shift(double tokens, double base_tokens = 256, double max_tokens = 4096,

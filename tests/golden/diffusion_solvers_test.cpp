@@ -261,6 +261,7 @@ TEST_CASE("schedules of no steps, or of too many, are refused with what was foun
   CHECK_THROWS_WITH(euler_steps({}, 1001), Catch::Contains("1001 steps"));
   CHECK_THROWS_WITH(flow_steps(0, 1, 1), Catch::Contains("0 steps"));
   CHECK_THROWS_WITH(flow_steps(4, 0, 0.25), Catch::Contains("shift is 0"));
+  CHECK_THROWS_WITH(flow_steps(4, 1, 0.25, 1), Catch::Contains("terminal sigma is 1"));
   CHECK_THROWS_WITH(flow_steps(4, 1, 0), Catch::Contains("last sigma is 0"));
 }
 

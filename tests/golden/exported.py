@@ -1,6 +1,6 @@
 """Bundles of tiny pipelines, and where these pipelines end.
 
-    python tests/golden/exported.py tests/golden/bundles sd15 flux ddpm    # the committed ones; diffusers 0.42.1
+    python tests/golden/exported.py tests/golden/bundles sd15 flux ddpm ltx    # the committed ones; diffusers 0.42.1
     python tests/golden/exported.py FOLDER NAME ... [--format pt2]
 
 FOLDER/NAME is the bundle, FOLDER/NAME.json what its pipeline made of hashed noises, for several schedulers: exported_test.cpp.
@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "examples/export"))
 import export_diffusers  # noqa: E402
 
 PROMPTS = ["a red circle", "a blue square"]
-SIDE = 16  # pixels
+SIDE, FRAMES = 16, 5  # pixels; of a video, whose sides are twice as long
 STABLE = [("ddim", "DDIMScheduler", {}), ("ddim", "DDIMScheduler", {"eta": 0.5}), ("euler", "EulerDiscreteScheduler", {}),
           ("euler_ancestral", "EulerAncestralDiscreteScheduler", {}), ("heun", "HeunDiscreteScheduler", {}),
           ("dpmpp_2m", "DPMSolverMultistepScheduler", {})]
@@ -62,6 +62,10 @@ def latents_of(name, pipe, steps, options):
         return seen[0]
     if name in ("flux", "pixart", "sd3"):
         size["max_sequence_length"] = 16
+    if name == "ltx":
+        size |= dict(height=2 * SIDE, width=2 * SIDE, num_frames=FRAMES, max_sequence_length=16)
+        out, shape = pipe(PROMPTS, num_inference_steps=steps, **size).frames, (FRAMES // 4 + 1, SIDE // 2, SIDE // 2)
+        return pipe._unpack_latents(out, *shape)
     if name == "pixart":
         size |= dict(use_resolution_binning=False)
     out = pipe(PROMPTS, num_inference_steps=steps, **size, **options).images
@@ -72,8 +76,13 @@ def picture_of(pipe, latents):
     """Every seventh number of the first one."""
     if not hasattr(pipe, "vae"):
         return ((latents[0] + 1) / 2).clamp(0, 1).flatten()[::7]
-    shift = getattr(pipe.vae.config, "shift_factor", None) or 0
-    picture = pipe.vae.decode(latents[:1] / pipe.vae.config.scaling_factor + shift, return_dict=False)[0]
+    if latents.dim() == 5:  # frames side by side
+        z = pipe._denormalize_latents(latents[:1], pipe.vae.latents_mean, pipe.vae.latents_std,
+                                      pipe.vae.config.scaling_factor)
+        picture = torch.cat(pipe.vae.decode(z, return_dict=False)[0].unbind(2), 3)
+    else:
+        shift = getattr(pipe.vae.config, "shift_factor", None) or 0
+        picture = pipe.vae.decode(latents[:1] / pipe.vae.config.scaling_factor + shift, return_dict=False)[0]
     return ((picture + 1) / 2).clamp(0, 1).flatten()[::7]
 
 
@@ -89,9 +98,10 @@ def make(name, out, form):
         tiny_pipelines.make(name, folder)
         pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
-    size = (SIDE, SIDE) if hasattr(pipe, "vae") else None
-    length = 16 if name in ("flux", "pixart", "sd3") else None
-    export_diffusers.write(pipe, bundle, PROMPTS, form=form, size=size, length=length)
+    side, frames = (2 * SIDE, FRAMES) if name == "ltx" else (SIDE, None)
+    size = (side, side) if hasattr(pipe, "vae") else None
+    length = 16 if name in ("flux", "pixart", "sd3", "ltx") else None
+    export_diffusers.write(pipe, bundle, PROMPTS, form=form, size=size, length=length, frames=frames)
     own, cases = pipe.scheduler, []
     for solver, scheduler, options in CASES.get(name, [("euler", type(own).__name__, {})]):
         pipe.scheduler = getattr(diffusers, scheduler).from_config(own.config)

@@ -25,7 +25,7 @@ class HashedNoise : public NoiseSource {
 
 struct ExportedSettings {
   std::string solver = "bundle";
-  int64_t steps = 0, search_steps = 0;
+  int64_t steps = 0, search_steps = 0, frames = 0;
   double eta = 0, guidance_scale = -1, churn = 0;
   std::string prompts = "", negative_prompt = "", device = "cpu";
 };
@@ -43,6 +43,7 @@ struct ExportedBench {
                        {"churn", WN_OPT_F64, OptionData(s.churn)},
                        {"device", WN_OPT_STR, OptionData(s.device)},
                        {"eta", WN_OPT_F64, OptionData(s.eta)},
+                       {"frames", WN_OPT_I64, OptionData(s.frames)},
                        {"guidance_scale", WN_OPT_F64, OptionData(s.guidance_scale)},
                        {"negative_prompt", WN_OPT_STR, OptionData(s.negative_prompt)},
                        {"prompts", WN_OPT_PATH, OptionData(s.prompts)},

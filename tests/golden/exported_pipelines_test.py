@@ -26,7 +26,7 @@ import encode_prompts  # noqa: E402
 import export_diffusers  # noqa: E402
 import schedules  # noqa: E402
 
-NAMES = {"torchscript": ["flux", "sd15", "dit", "pixart", "sdxl", "sd3"], "pt2": ["flux", "sd15"]}[FORM]
+NAMES = {"torchscript": ["flux", "sd15", "dit", "pixart", "sdxl", "sd3", "ltx"], "pt2": ["flux", "sd15"]}[FORM]
 
 
 def command(*words):
@@ -99,7 +99,7 @@ def what_cannot_be_exported():
             (diffusers.EulerDiscreteScheduler(use_karras_sigmas=True), "use_karras_sigmas = True"),
             (diffusers.DDPMScheduler(variance_type="learned_range"), "variance_type = 'learned_range'"),
             (diffusers.DPMSolverMultistepScheduler(solver_order=3), "solver_order = 3"),
-            (diffusers.FlowMatchEulerDiscreteScheduler(shift_terminal=0.1), "shift_terminal = 0.1"),
+            (diffusers.FlowMatchEulerDiscreteScheduler(use_karras_sigmas=True), "use_karras_sigmas = True"),
             (diffusers.DDPMScheduler(trained_betas=[0.1, 0.2]), "trained_betas"),
             (diffusers.UniPCMultistepScheduler(), "is a UniPCMultistepScheduler, expected one of")]:
         try:

@@ -120,11 +120,15 @@ TEST_CASE("latents and prompts of other shapes", "[exported]") {
   CHECK_THAT(Copy().replace("shape = [4, 8, 8]", "shape = [5, 8, 8]").refusal(),
              Contains("latents [1, 5, 8, 8]"));
   CHECK_THAT(Copy("flux").replace("shape = [4, 8, 8]", "shape = [16, 8, 8]").refusal(),
-             Contains("latents [1, 16, 8, 8]"));
+             Contains("the decoder takes latents of 4 channels and two sides, those of the bundle "
+                      "have 16 channels"));
   CHECK_THAT(Copy("ddpm").replace("shape = [3, 8, 8]", "shape = [4, 8, 8]").refusal(),
              Contains("decoder is missing, and the latents have 4 channels"));
   CHECK_THAT(Copy().replace("states = [16, 16]", "states = [77, 768]").refusal(),
              Contains("tensor 'states' is [3, 16, 16], expected [3, 77, 768]"));
+  CHECK_THAT(Copy("ltx").replace("picture = [3, 5, 32", "picture = [3, 5, 1048576").refusal(),
+             Contains("5 frames side by side are a picture of 160 x 1048576 pixels") &&
+                 Contains("show fewer with the option frames"));
   Copy other;
   CHECK_THAT(other.refusal({.prompts = (bundles() / "flux" / "prompts.safetensors").string()}),
              Contains("it was taken"));  // the same shapes, though of another text encoder

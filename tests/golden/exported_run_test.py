@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,23 @@ def best(run):
     return summary["tasks"][0]["best"]
 
 
+def size(picture):
+    """(width, height) of a PNG"""
+    return struct.unpack(">II", pathlib.Path(picture).read_bytes()[16:24])
+
+
+def a_video_is_searched():
+    """Its frames lie side by side in the pictures."""
+    shutil.copytree(SOURCE / "tests/golden/bundles/ltx", "ltx")
+    video = ["sampler.bundle=ltx", "sampler.trust=full", "search.plugin=winnow.zero_order"]
+    done("run", "run.toml", *video, "--out", "video", "--quiet")
+    assert best("video") and size("video/samples/t00000-best.png") == (5 * 32, 32)
+    assert size("video/gallery.png")[0] > 2 * 5 * 32  # the first and the best one
+    done("run", "run.toml", *video, "sampler.frames=2", "--out", "two", "--quiet")
+    assert size("two/samples/t00000-best.png") == (2 * 32, 32)
+    refused(3, "frames is 6, the videos have 5", "run", "run.toml", *video, "sampler.frames=6", "--out", "six")
+
+
 def main():
     shutil.copytree(SOURCE / "tests/golden/bundles/flux", "flux")
     pathlib.Path("run.toml").write_text(RUN)
@@ -64,6 +82,7 @@ def main():
     # Isolated, it does the same.
     done("run", "run.toml", "sampler.trust=full", "sampler.isolate=plugin", "--out", "isolated", "--quiet")
     assert best("trusted") == best("isolated"), (best("trusted"), best("isolated"))
+    a_video_is_searched()
     # By the lock.
     assert "flux" in done("plugins", "lock", "run.toml")
     lock = pathlib.Path("winnow-plugins.lock").read_text()

@@ -148,6 +148,29 @@ TEST_CASE("winnow.exported: -1 leaves the noise out, more than 0 brings it in", 
   CHECK_FALSE(stepped("edm", 2, 1) == stepped("edm", 0, 1));
 }
 
+TEST_CASE("winnow.exported: frames of a video are spread evenly, side by side", "[exported]") {
+  constexpr size_t kFrames = 5, kSide = 32;
+  const auto decoded = [](int64_t frames) {
+    ExportedBench bench(bundles() / "ltx", {.steps = 1, .frames = frames});
+    bench.start(kPrompts, {-1, -1});
+    Tensor samples(2, bench.sampler.info(0).sample_shape);
+    bench.sampler.decode(bench.batch, samples);
+    return std::pair(bench.sampler.info(0).sample_shape,
+                     std::vector<float>(samples.item(1).begin(), samples.item(1).end()));
+  };
+  const auto [shape, all] = decoded(0);
+  const auto [two_shape, two] = decoded(2);
+  CHECK(shape == std::vector<int64_t>{3, kSide, kFrames * kSide});
+  CHECK(two_shape == std::vector<int64_t>{3, kSide, 2 * kSide});
+  bool same = true;
+  for (size_t row = 0; row < 3 * kSide; ++row)
+    for (size_t x = 0; x < kSide; ++x)  // frames 1 and 3 of 0 to 4
+      for (const size_t k : {0, 1})
+        same =
+            same && two[(2 * row + k) * kSide + x] == all[(kFrames * row + 2 * k + 1) * kSide + x];
+  CHECK(same);
+}
+
 TEST_CASE("winnow.exported: renoising keeps the level's mixture of data and noise", "[exported]") {
   ExportedBench bench(bundles() / "flux", {.steps = 6});  // a flow: sigma is the time
   bench.start(kPrompts, {-1, -1});
@@ -192,6 +215,8 @@ TEST_CASE("winnow.exported: options that the bundle cannot follow are refused", 
                     Catch::Contains("guidance_scale is 3") && Catch::Contains("has no guidance"));
   CHECK_THROWS_WITH(ExportedBench(sd15(), {.negative_prompt = "ugly"}),
                     Catch::Contains("the prompt 'ugly' is not among the 2"));
+  CHECK_THROWS_WITH(ExportedBench(sd15(), {.frames = 2}),
+                    Catch::Contains("frames is 2, but this bundle makes pictures"));
   CHECK_THROWS_WITH(ExportedBench(sd15(), {.steps = 1001}),
                     Catch::Contains("1001 steps, expected 1 to 1000"));
   CHECK_THROWS_WITH(ExportedBench(sd15(), {.device = "tpu"}), Catch::Contains("expected cpu"));

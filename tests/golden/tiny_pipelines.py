@@ -128,7 +128,22 @@ def sd3():
         text_encoder_3=t5_text(32), tokenizer_3=t5_tokenizer())
 
 
-PIPELINES = {f.__name__: f for f in (sd15, flux, ddpm, dit, pixart, sdxl, sd3)}
+def ltx():
+    up = dict(block_out_channels=(8,) * 4, layers_per_block=(1,) * 5, spatio_temporal_scaling=(True, True, False, False))
+    vae = d.AutoencoderKLLTXVideo(latent_channels=8, patch_size=1, scaling_factor=0.9, **up,
+                                  **{f"decoder_{key}": value for key, value in up.items()})
+    vae.latents_mean, vae.latents_std = torch.linspace(-0.5, 0.5, 8), torch.linspace(0.5, 1.5, 8)
+    return d.LTXPipeline(
+        vae=vae, tokenizer=t5_tokenizer(), text_encoder=t5_text(),
+        transformer=d.LTXVideoTransformer3DModel(
+            in_channels=8, out_channels=8, num_attention_heads=2, attention_head_dim=8, cross_attention_dim=16,
+            num_layers=2, caption_channels=16),
+        scheduler=d.FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05, base_image_seq_len=1024,
+            max_image_seq_len=4096, shift_terminal=0.1))
+
+
+PIPELINES = {f.__name__: f for f in (sd15, flux, ddpm, dit, pixart, sdxl, sd3, ltx)}
 
 
 def make(name, folder):
