@@ -133,6 +133,12 @@ class Parser {
                     "A small version of the same, as [quick] of the study says.");
     study->add_option("--only", line_.only, "Make only this sweep and the pools it names.")
         ->type_name("SWEEP");
+    study
+        ->add_option("--jobs", line_.jobs,
+                     "Runs to make at once, each in a process with its share of the cores.")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{256}))
+        ->type_name("N");
+    study->add_flag("--worker", line_.worker)->group("");  // what --jobs starts
     study->add_flag("--plan", line_.plan, "Say what it would cost, and make nothing.");
     study->add_flag("--table", line_.table,
                     "Make nothing: write tables and figures of the runs that are finished.");

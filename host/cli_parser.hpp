@@ -66,6 +66,8 @@ struct CommandLine {
   std::string progress = "auto";
   bool quick = false, plan = false, table = false;  // study
   std::string only;                                 // study: a sweep; empty: all
+  std::size_t jobs = 1;                             // study: runs at once
+  bool worker = false;                              // study: makes points for another process
   bool attach = false;                              // run
   bool measure = true;                              // plan
   bool load = false, print = false;                 // check

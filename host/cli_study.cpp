@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "host/cli_verbs.hpp"
 #include "host/cli_watcher.hpp"
@@ -9,11 +10,13 @@
 #include "host/figures.hpp"
 #include "host/plugin_lock.hpp"
 #include "host/study_compare.hpp"
+#include "host/study_jobs.hpp"
 #include "host/study_metrics.hpp"
 #include "host/study_plan.hpp"
 #include "host/study_results.hpp"
 #include "host/study_run.hpp"
 #include "host/study_table.hpp"
+#include "host/study_worker.hpp"
 #include "host/text.hpp"
 
 namespace winnow {
@@ -114,6 +117,18 @@ ordered_json files_json(const std::vector<fs::path>& files) {
   return json;
 }
 
+// For a process that reads the same study and waits to be told its points.
+std::vector<std::string> worker_words(const CommandLine& line, const fs::path& study,
+                                      const fs::path& out) {
+  std::vector<std::string> words{"study", study.string(), "--out", out.string(), "--worker"};
+  for (const fs::path& plugin : line.plugins)
+    words.insert(words.end(), {"--plugin", plugin.string()});
+  if (line.quick) words.push_back("--quick");
+  if (line.quiet) words.push_back("--quiet");
+  for (int i = 0; i < line.verbose; ++i) words.push_back("--verbose");
+  return words;
+}
+
 // Runs of one study (unless only its table is wanted), then its results.
 class StudyVerb {
  public:
@@ -136,14 +151,21 @@ class StudyVerb {
 
  private:
   StudyOutcome execute(const Loaded& loaded) {
-    return execute_study({.study = loaded.study,
-                          .points = loaded.points,
-                          .registry = registry_,
-                          .out = out_,
-                          .only = line_.only,
-                          .stop = signals_.stop,
-                          .on_progress = std::ref(watcher_),
-                          .on_notice = [](const std::string& text) { spdlog::info("{}", text); }});
+    const StudyRequest request = request_of(loaded);
+    if (line_.jobs == 1) return execute_study(request);
+    return execute_study_jobs(
+        request, {.count = line_.jobs, .words = worker_words(line_, loaded.study.file, out_)});
+  }
+
+  StudyRequest request_of(const Loaded& loaded) {
+    return {.study = loaded.study,
+            .points = loaded.points,
+            .registry = registry_,
+            .out = out_,
+            .only = line_.only,
+            .stop = signals_.stop,
+            .on_progress = std::ref(watcher_),
+            .on_notice = [](const std::string& text) { spdlog::info("{}", text); }};
   }
 
   void tell(const Loaded& loaded, const StudyOutcome& outcome, const StudyFiles& files,
@@ -187,6 +209,18 @@ Answer study_verb(const CommandLine& line, const StopSignals& signals, ProgressP
   const fs::path out = fs::absolute(line.out.empty() ? fs::path("studies") : line.out);
   const std::vector<Loaded> all = load_all(line, registry);
   if (line.plan) return plan_answer(all, line.only, registry, out);
+  if (line.worker) {
+    serve_points({.study = all.at(0).study,
+                  .points = all.at(0).points,
+                  .registry = registry,
+                  .out = out,
+                  .only = "",
+                  .stop = signals.stop,
+                  .on_progress = {},
+                  .on_notice = {}},
+                 STDIN_FILENO);
+    return {};
+  }
   for (const Loaded& one : all) check_metrics(one.study, registry, out);
   Answer answer;
   answer.json = {{"exit", 0}, {"out", out.string()}, {"studies", ordered_json::array()}};

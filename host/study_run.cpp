@@ -5,9 +5,7 @@
 
 #include <fstream>
 #include <iterator>
-#include <set>
 
-#include "host/pool.hpp"
 #include "host/sha256.hpp"
 
 namespace winnow {
@@ -21,86 +19,9 @@ std::string text_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-class StudyRunner {
- public:
-  explicit StudyRunner(const StudyRequest& request) : request_(request) {}
-
-  StudyOutcome run() {
-    for (const std::size_t i : wanted_points(request_.points, request_.only)) {
-      const bool goes_on = attempt(i);
-      if (outcome_.exit == Exit::kDone && !outcome_.failed.empty())
-        outcome_.exit = outcome_.failed.front().exit;
-      if (!goes_on) break;
-    }
-    return std::move(outcome_);
-  }
-
- private:
-  fs::path directory(const StudyPoint& point) const {
-    return runs_folder(request_.out) / point.folder;
-  }
-
-  // False: nothing more can be done now.
-  bool attempt(std::size_t index) {
-    const StudyPoint& point = request_.points[index];
-    try {
-      for (std::size_t i = 0; i < point.named_pools; ++i)
-        if (failed_.contains(point.pools[i]))
-          throw Error(Exit::kUsage,
-                      fmt::format("its pool failed: {}", request_.points[point.pools[i]].label));
-      if (finished_.has(directory(point), point.config)) {
-        ++outcome_.were_finished;
-        return true;
-      }
-      return make(index);
-    } catch (const Error& error) {
-      outcome_.failed.push_back({point.label, error.what(), error.exit()});
-      failed_.insert(index);
-      return error.exit() != Exit::kResources;
-    }
-  }
-
-  bool make(std::size_t index) {
-    const StudyPoint& point = request_.points[index];
-    if (request_.on_notice)
-      request_.on_notice(fmt::format("{} [{}/{}]: {}", request_.study.name, index + 1,
-                                     request_.points.size(), point.label));
-    const RunConfig config = with_pools(point);
-    const RunOutcome run = execute_run({.config = config,
-                                        .registry = request_.registry,
-                                        .directory = directory(point),
-                                        .stop = request_.stop,
-                                        .on_progress = request_.on_progress,
-                                        .on_notice = request_.on_notice,
-                                        .pools = &pools_});
-    if (run.exit == Exit::kCheckpointed) {
-      outcome_.exit = Exit::kCheckpointed;
-      return false;
-    }
-    ++outcome_.made;
-    if (run.exit == Exit::kCandidates)
-      outcome_.failed.push_back({point.label, "some of its tasks failed", Exit::kCandidates});
-    return true;
-  }
-
-  // What is not there (it failed, or --only left it out) is made instead.
-  RunConfig with_pools(const StudyPoint& point) {
-    RunConfig config = point.config;
-    for (const std::size_t pool : point.pools) {
-      const StudyPoint& source = request_.points[pool];
-      if (source.folder != point.folder &&
-          finished_.has_with_these_files(directory(source), source.config))
-        config.execution.pools.push_back(directory(source));
-    }
-    return config;
-  }
-
-  const StudyRequest& request_;
-  FinishedRuns finished_;
-  PoolCache pools_;
-  std::set<std::size_t> failed_;
-  StudyOutcome outcome_;
-};
+fs::path directory(const StudyRequest& request, const StudyPoint& point) {
+  return runs_folder(request.out) / point.folder;
+}
 
 }  // namespace
 
@@ -131,6 +52,88 @@ bool FinishedRuns::has_with_these_files(const fs::path& run, const RunConfig& co
   return false;
 }
 
-StudyOutcome execute_study(const StudyRequest& request) { return StudyRunner(request).run(); }
+PointResult PointMaker::make(std::size_t index) try {
+  const StudyPoint& point = request_.points[index];
+  if (finished_.has(directory(request_, point), point.config))
+    return {PointResult::kWasFinished, Exit::kDone, ""};
+  if (request_.on_notice) request_.on_notice(point_notice(request_, index));
+  const RunConfig config = with_pools(point);
+  const RunOutcome run = execute_run({.config = config,
+                                      .registry = request_.registry,
+                                      .directory = directory(request_, point),
+                                      .stop = request_.stop,
+                                      .on_progress = request_.on_progress,
+                                      .on_notice = request_.on_notice,
+                                      .pools = &pools_});
+  if (run.exit == Exit::kCheckpointed) return {PointResult::kStopped, run.exit, ""};
+  return {PointResult::kMade, run.exit, ""};
+} catch (const Error& error) {
+  return {PointResult::kFailed, error.exit(), error.what()};
+}
+
+// What is not there (it failed, or --only left it out) is made instead.
+RunConfig PointMaker::with_pools(const StudyPoint& point) {
+  RunConfig config = point.config;
+  for (const std::size_t pool : point.pools) {
+    const StudyPoint& source = request_.points[pool];
+    if (source.folder != point.folder &&
+        finished_.has_with_these_files(directory(request_, source), source.config))
+      config.execution.pools.push_back(directory(request_, source));
+  }
+  return config;
+}
+
+bool StudyTally::may_begin(std::size_t index) {
+  const StudyPoint& point = request_.points[index];
+  for (std::size_t i = 0; i < point.named_pools; ++i)
+    if (failed_.contains(point.pools[i])) {
+      add(index, {PointResult::kFailed, Exit::kUsage,
+                  fmt::format("its pool failed: {}", request_.points[point.pools[i]].label)});
+      return false;
+    }
+  return true;
+}
+
+bool StudyTally::add(std::size_t index, const PointResult& result) {
+  const std::string& label = request_.points[index].label;
+  switch (result.kind) {
+    case PointResult::kWasFinished:
+      ++outcome_.were_finished;
+      return true;
+    case PointResult::kMade:
+      ++outcome_.made;
+      if (result.exit == Exit::kCandidates)
+        outcome_.failed.push_back({label, "some of its tasks failed", Exit::kCandidates});
+      return true;
+    case PointResult::kStopped:
+      outcome_.exit = Exit::kCheckpointed;
+      return false;
+    case PointResult::kFailed:
+      outcome_.failed.push_back({label, result.why, result.exit});
+      failed_.insert(index);
+      return result.exit != Exit::kResources;
+  }
+  return true;
+}
+
+StudyOutcome StudyTally::outcome() const {
+  StudyOutcome outcome = outcome_;
+  if (outcome.exit == Exit::kDone && !outcome.failed.empty())
+    outcome.exit = outcome.failed.front().exit;
+  return outcome;
+}
+
+std::string point_notice(const StudyRequest& request, std::size_t index) {
+  return fmt::format("{} [{}/{}]: {}", request.study.name, index + 1, request.points.size(),
+                     request.points[index].label);
+}
+
+StudyOutcome execute_study(const StudyRequest& request) {
+  PointMaker maker(request);
+  StudyTally tally(request);
+  for (const std::size_t i : wanted_points(request.points, request.only))
+    if (tally.may_begin(i) && !tally.add(i, maker.make(i))) break;
+  return tally.outcome();
+}
 
 }  // namespace winnow

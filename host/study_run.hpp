@@ -1,13 +1,16 @@
 // study_run.hpp: makes the runs of a study, one after the other, and knows which are there already.
+// Several at once: host/study_jobs.hpp.
 #pragma once
 
 #include <atomic>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "host/pool.hpp"
 #include "host/run.hpp"
 #include "host/study_points.hpp"
 
@@ -53,6 +56,47 @@ struct StudyOutcome {
   std::size_t made = 0, were_finished = 0;
   std::vector<FailedPoint> failed;  // the others went on, but for a full disk
 };
+
+// What became of one point.
+struct PointResult {
+  enum Kind { kMade, kWasFinished, kStopped, kFailed };
+  Kind kind = kMade;
+  Exit exit = Exit::kDone;  // kMade: perhaps kCandidates; kFailed: why not
+  std::string why;          // of kFailed
+};
+
+// Makes points of one request, which it borrows. Not thread-safe.
+class PointMaker {
+ public:
+  explicit PointMaker(const StudyRequest& request) : request_(request) {}
+  PointResult make(std::size_t index);
+
+ private:
+  RunConfig with_pools(const StudyPoint& point);
+
+  const StudyRequest& request_;
+  FinishedRuns finished_;
+  PoolCache pools_;
+};
+
+// Adds results up. Borrows the request.
+class StudyTally {
+ public:
+  explicit StudyTally(const StudyRequest& request) : request_(request) {}
+  // False: a pool that its sweep names has failed, and so has it now.
+  bool may_begin(std::size_t index);
+  // False: nothing more can be done now.
+  bool add(std::size_t index, const PointResult& result);
+  StudyOutcome outcome() const;
+
+ private:
+  const StudyRequest& request_;
+  std::set<std::size_t> failed_;
+  StudyOutcome outcome_;
+};
+
+// "study [3/12]: label", before a point is made.
+std::string point_notice(const StudyRequest& request, std::size_t index);
 
 StudyOutcome execute_study(const StudyRequest& request);
 

@@ -1,13 +1,14 @@
 """Measures how long it takes to tune a search on a replay table: 200 tasks x 200 seeds x 20 judged times, replayed by
 winnow.pruned at 50 settings of its schedule, each a run of 200 tasks with a budget of its own.
 
-    python3 tests/bench/replay_bench.py build/bin/winnow [--budget 400] [--settings 50]
+    python3 tests/bench/replay_bench.py build/bin/winnow [--budget 400] [--settings 50] [--jobs 2]
 
 Prints the seconds of the whole study, those that its process computed, and the candidates that were replayed. Nothing is asserted: CI machines differ.
 """
 import argparse
 import array
 import json
+import os
 import pathlib
 import random
 import resource
@@ -68,6 +69,7 @@ def main():
     parser.add_argument("binary")
     parser.add_argument("--budget", type=int, default=400)
     parser.add_argument("--settings", type=int, default=50)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     at = [[a / 20, b / 20] for a in (4, 5, 6, 7, 8) for b in (10, 12)]
     keep = [[k, k] for k in (0.3, 0.4, 0.5, 0.6, 0.7)]
@@ -79,13 +81,13 @@ def main():
         used = at[:max(1, arguments.settings // len(keep))]
         (folder / "study.toml").write_text(STUDY.format(at=labelled(used), keep=labelled(keep)))
         start = time.monotonic()
-        subprocess.run([pathlib.Path(arguments.binary).resolve(), "study", "study.toml", "--out", "out", "--progress", "none"], cwd=folder, check=True,
+        subprocess.run([pathlib.Path(arguments.binary).resolve(), "study", "study.toml", "--out", "out", "--progress", "none", "--jobs", str(arguments.jobs)], cwd=folder, check=True,
                        stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - start
         summaries = [json.loads(path.read_text()) for path in folder.glob("out/runs/*/summary.json")]
         candidates = sum(s["ledger"]["candidates"] for s in summaries)
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(f"{len(summaries)} settings, {candidates:,} candidates: {seconds:.1f} s ({usage.ru_utime + usage.ru_stime:.1f} s of CPU)")
+        print(f"{len(summaries)} settings, {arguments.jobs} at once, {candidates:,} candidates: {seconds:.1f} s ({usage.ru_utime + usage.ru_stime:.1f} s of CPU)")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Studies from the outside: runs, tables, going on after a stop, mistakes."""
 import csv
+import json
+import os
 import pathlib
 import re
 import signal
 import sqlite3
+import time
 import unittest
 
 from winnow_cli import PLUGINS, CliTest
@@ -119,6 +122,78 @@ class Studies(CliTest):
         made = self.json("study", "long.toml", "--only", "best of N")["studies"][0]
         self.assertEqual(made["rows"], 4)
         self.assertEqual(made["made"] + made["were_finished"], 4)
+
+    def at_once(self):
+        """The rows of a study that was made with --jobs, without what no two runs have in common."""
+        with (self.folder / "at-once/tiny/table.csv").open(newline="") as file:
+            return [{k: v for k, v in row.items() if "seconds" not in k} for row in csv.DictReader(file)]
+
+    def test_runs_made_at_once_give_the_same_table(self):
+        self.done("study", "study.toml")
+        one = [{k: v for k, v in row.items() if "seconds" not in k} for row in self.table()]
+        words = ("study", "study.toml", "--jobs", "3", "--out", "at-once")
+        both = self.json(*words)["studies"][0]
+        self.assertEqual((both["made"], both["were_finished"], both["failed"]), (6, 0, []))
+        self.assertEqual(one, self.at_once())
+        again = self.json(*words)["studies"][0]
+        self.assertEqual((again["made"], again["were_finished"]), (0, 6))
+        self.refused(2, "study", "study.toml", "--jobs", "0", says=["--jobs"])
+
+    def test_runs_made_at_once_wait_for_their_pools(self):
+        pool = STUDY.replace("[[sweep]]", '[[pool]]\nlabel = "pool"\nset = { "search.candidates" = 4 }\n[[sweep]]\npools = ["pool"]')
+        self.write("study.toml", pool)
+        for jobs, out in ("1", "one"), ("4", "at-once"):
+            made = self.json("study", "study.toml", "--jobs", jobs, "--out", out)["studies"][0]
+            self.assertEqual((made["made"], made["failed"]), (8, []))
+        replayed = [{run.parent.name: json.loads(run.read_text())["replayed_candidates"] for run in (self.folder / out).glob("runs/*/execution.json")}
+                    for out in ("one", "at-once")]
+        self.assertEqual(len(set(replayed[0].values())), 4)  # all of 1, 2 or 4 for each task, and none by the pools
+        self.assertEqual(*replayed)
+
+    def long_study(self):
+        self.write("long.toml", STUDY.replace("[[sweep]]", '[[sweep]]\nset = { "sampler.size" = 16, "budget.nfe" = 400000 }')
+                   .replace("values = [1, 2, 4]", "values = [1, 400000]"))
+
+    def busy_worker(self, child):
+        runs = self.folder / "studies/runs"
+        self.wait_until_busy(child, lambda: next((run for run in runs.glob("*") if not (run / "summary.json").exists()), None))
+        workers = pathlib.Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        self.assertEqual(len(workers), 2)
+        return int(workers[0])
+
+    def test_a_stopped_study_with_jobs_goes_on(self):
+        self.long_study()
+        child = self.start("study", "long.toml", "--jobs", "2", "--json")
+        worker = self.busy_worker(child)
+        child.send_signal(signal.SIGTERM)
+        out, err = child.communicate(timeout=120)
+        self.assertEqual(child.returncode, 75, err)
+        self.assertIn("the same command goes on", err)
+        self.assertFalse(pathlib.Path(f"/proc/{worker}").exists())
+        made = self.json("study", "long.toml", "--jobs", "2")["studies"][0]
+        self.assertEqual((made["rows"], made["made"] + made["were_finished"]), (4, 4))
+
+    def test_a_killed_worker_fails_its_point_alone(self):
+        self.long_study()
+        child = self.start("study", "long.toml", "--jobs", "2", "--json")
+        os.kill(self.busy_worker(child), signal.SIGKILL)
+        out, err = child.communicate(timeout=240)
+        self.assertEqual(child.returncode, 3, err)
+        study = json.loads(out)["studies"][0]
+        self.assertEqual([failed["why"] for failed in study["failed"]], ["the process at work on it was ended by SIGKILL"])
+        self.assertEqual(study["made"], 3)
+        self.assertEqual(self.json("study", "long.toml", "--jobs", "2")["studies"][0]["made"], 1)
+
+    def test_a_killed_study_takes_its_workers_along(self):
+        self.long_study()
+        child = self.start("study", "long.toml", "--jobs", "2", "--json")
+        worker = self.busy_worker(child)
+        child.kill()
+        child.communicate(timeout=120)
+        deadline = time.monotonic() + 120
+        while pathlib.Path(f"/proc/{worker}/exe").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertFalse(pathlib.Path(f"/proc/{worker}/exe").exists())
 
     def test_mistakes_are_refused_before_anything_is_made(self):
         for edit, says in [(("seeds =", "seds ="), "did you mean 'seeds'?"), (("toy.toml", "tyo.toml"), "did you mean 'toy.toml'?"),
