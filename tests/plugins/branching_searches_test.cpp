@@ -869,6 +869,45 @@ TEST_CASE("tree goes down by values and visits, and backs up soft means", "[bran
   CHECK(depths > expansions / 2);
 }
 
+TEST_CASE("tree of rule sample draws its way down with weights exp(lambda value)", "[branching]") {
+  // One branching below the root, room for 20 children everywhere: a way that is full is drawn
+  // anew.
+  const double lambda = 60;
+  const Laboratory lab("tree\", rule=\"sample\", levels=2, lambda=60.0, widening=20.0, power=0.0",
+                       {"budget.nfe=1000"});
+  double taken = 0, expected = 0, variance = 0, even = 0;
+  for (const Story& story : lab.stories()) {
+    std::map<std::uint64_t, std::vector<double>> scores;  // of each child of the root, its samples'
+    for (const auto& round : story.rounds) {
+      if (story.made.at(round.back()).to > 0) continue;  // the budget ended here
+      const std::uint64_t parent = story.made.at(round.front()).parent;
+      if (scores.size() == 20) {
+        double total = 0, best = 0, open = 0;
+        std::uint64_t likeliest = 0;
+        for (const auto& [id, found] : scores) {
+          if (found.size() == 20) continue;
+          double weight = 0;  // exp(lambda value), value = log mean exp(lambda score) / lambda
+          for (const double score : found)
+            weight += std::exp(lambda * score) / static_cast<double>(found.size());
+          total += weight;
+          ++open;
+          if (weight > best) best = weight, likeliest = id;
+        }
+        taken += parent == likeliest;
+        expected += best / total;
+        even += 1 / open;
+        variance += best / total * (1 - best / total);
+      } else {
+        REQUIRE(parent == 0);
+      }
+      scores[parent ? parent : round.front()].push_back(story.made.at(round.back()).score);
+    }
+  }
+  INFO(taken << " of " << expected << " +- " << std::sqrt(variance));
+  CHECK(expected - even > 5 * std::sqrt(variance));  // even draws would be told apart
+  CHECK(std::abs(taken - expected) < 3.5 * std::sqrt(variance));
+}
+
 TEST_CASE("noise_optimization follows the gradient with momentum, and keeps its best",
           "[branching]") {
   const Laboratory lab("noise_optimization\", step=0.1, momentum=0.5", {"budget.nfe=320"}, 0);
