@@ -35,10 +35,12 @@ constexpr double kNoiseShift = 2;
 
 text_sit::Config config_for(const std::string& size) {
   text_sit::Config c;
-  if (size == "L") {
+  if (size == "XS") {
+    c.width = 96, c.depth = 4, c.heads = 3;
+  } else if (size == "L") {
     c.width = 192, c.depth = 8, c.heads = 6;
   } else if (size != "S") {
-    throw std::runtime_error("--size must be S or L, not '" + size + "'");
+    throw std::runtime_error("--size must be XS, S or L, not '" + size + "'");
   }
   return c;
 }
