@@ -70,7 +70,7 @@ def write(pipe, out, prompts=(), negative="", form="pt2", precision="fp32", size
     try:
         prediction, schedule = schedule_of(pipe.scheduler, kind.tokens(shape))
     except Unsupported as refusal:
-        sys.exit(str(refusal))
+        sys.exit(f"{refusal}; --scheduler takes another one with the same settings")
     schedule["steps"] = default_of(pipe, "num_inference_steps", 50)
     out.mkdir(parents=True)
     inputs = ["latents", "time"] + ["guidance"] * (kind.guidance == "distilled") + list(kind.conditions)

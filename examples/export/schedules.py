@@ -4,7 +4,7 @@ import math
 SOLVERS = {
     "DDIMScheduler": "ddim", "DDPMScheduler": "ddpm", "DPMSolverMultistepScheduler": "dpmpp_2m",
     "EulerDiscreteScheduler": "euler", "EulerAncestralDiscreteScheduler": "euler_ancestral",
-    "HeunDiscreteScheduler": "heun", "FlowMatchEulerDiscreteScheduler": "euler"}
+    "HeunDiscreteScheduler": "heun", "PNDMScheduler": "pndm", "FlowMatchEulerDiscreteScheduler": "euler"}
 PREDICTIONS = {"epsilon": "epsilon", "v_prediction": "v", "sample": "sample"}
 BETAS = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
 # What each of them must be, where a scheduler has it at all.
@@ -13,6 +13,7 @@ DISCRETE = dict(trained_betas=None, thresholding=False, use_exponential_sigmas=F
                 timestep_type="discrete", final_sigmas_type="zero", sigma_min=None, sigma_max=None)
 MULTISTEP = dict(algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint", lower_order_final=True,
                  euler_at_final=False, lambda_min_clipped=-math.inf, variance_type=None)
+PNDM = dict(skip_prk_steps=True, timestep_spacing="leading", prediction_type="epsilon")
 FLOW = dict(invert_sigmas=False, use_karras_sigmas=False, use_exponential_sigmas=False, use_beta_sigmas=False,
             stochastic_sampling=False)
 
@@ -50,6 +51,8 @@ def discrete(name, config):
         require(name, config, MULTISTEP)
     elif config.get("use_karras_sigmas"):
         raise Unsupported(f"{name} has use_karras_sigmas = True, expected it of DPMSolverMultistepScheduler only")
+    if name == "PNDMScheduler":
+        require(name, config, PNDM)
     if name == "DDPMScheduler":
         require(name, config, dict(variance_type="fixed_small"))
     clip = bool(config.get("clip_sample")) and name in ("DDIMScheduler", "DDPMScheduler", "HeunDiscreteScheduler")
@@ -71,7 +74,7 @@ def schedule_of(scheduler, tokens):
     """(prediction, [schedule]). tokens: of one picture, for shifts that depend on it."""
     name, config = type(scheduler).__name__, dict(scheduler.config)
     if name not in SOLVERS:
-        raise Unsupported(f"the scheduler is a {name}, expected one of {', '.join(SOLVERS)}: choose with --scheduler")
+        raise Unsupported(f"the scheduler is a {name}, expected one of {', '.join(SOLVERS)}")
     if name.startswith("FlowMatch"):
         prediction, table = "flow", flow(name, config, tokens)
     else:

@@ -13,6 +13,7 @@ std::vector<Step> steps_of(const Schedule& s, Solver solver, uint32_t n) {
   if (s.flow) return flow_steps(n, s.shift, s.last > 0 || n == 0 ? s.last : 1.0 / n, s.terminal);
   switch (solver) {
     case Solver::kDdim:
+    case Solver::kPlms:
       return ddim_steps(s.discrete, n, s.to_data);
     case Solver::kDdpm:
       return ddim_steps(s.discrete, n, true);
@@ -38,7 +39,8 @@ Solver parse_solver(const std::string& name) {
       {"ddpm", Solver::kDdpm},
       {"dpmpp_2m", Solver::kMultistep},
       {"euler_ancestral", Solver::kAncestral},
-      {"edm", Solver::kEdm}};
+      {"edm", Solver::kEdm},
+      {"pndm", Solver::kPlms}};
   std::string known;
   for (const auto& [text, solver] : kSolvers) {
     if (name == text) return solver;

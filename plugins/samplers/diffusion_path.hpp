@@ -15,7 +15,7 @@
 
 namespace winnow::diffusion {
 
-enum class Solver { kEuler, kHeun, kDdim, kDdpm, kMultistep, kAncestral, kEdm };
+enum class Solver { kEuler, kHeun, kDdim, kDdpm, kMultistep, kAncestral, kEdm, kPlms };
 
 // Throws std::invalid_argument naming those that there are.
 Solver parse_solver(const std::string& name);
@@ -23,9 +23,9 @@ Solver parse_solver(const std::string& name);
 // Which levels there are for n steps, beside the solver.
 struct Schedule {
   bool flow = false;
-  DiscreteSchedule discrete;   // not of flows
-  bool to_data = true;         // DDIM's last step ends at the data
-  bool karras = false;         // of DPM-Solver++
+  DiscreteSchedule discrete;                 // not of flows
+  bool to_data = true;                       // DDIM's last step ends at the data
+  bool karras = false;                       // of DPM-Solver++
   double shift = 1, last = 0, terminal = 0;  // of flows; last 0: 1 / n
 };
 
@@ -44,12 +44,13 @@ class Path {
   Step step(double from, double to) const;
   // The level at this ratio of noise to data, which must not be infinite.
   Level at_ratio(double ratio) const;
+  // In steps of the schedule: k at times()[k], a fraction between.
+  double place(double time) const;
   // Times from `from` down to `to`: those of the schedule between, or, with steps > 0, as many
   // steps spread evenly along it.
   std::vector<double> leg(double from, double to, uint32_t steps) const;
 
  private:
-  double place(double time) const;  // in steps of the schedule, a fraction between
   double time_at(double place) const;
 
   bool flow_;

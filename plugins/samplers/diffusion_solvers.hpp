@@ -12,15 +12,20 @@
 //     eta 1 is DDPM (Ho et al., 2020, arXiv:2006.11239, eq. 7, small variance) and Euler ancestral.
 //   DPM-Solver++(2M)    as Euler, with d + (d - d_before) / (2 q), q = h_before / h, for d;
 //                       h = log r - log r'. Lu et al., 2022, arXiv:2211.01095, algorithm 2.
+//   PNDM without its Runge-Kutta steps (PLMS)
+//                       x'/alpha' = x/alpha + (r' - r) sum w e, e = (x - alpha d) / sigma, here and
+//                       at up to three steps before, w of Adams and Bashforth; the first step is
+//                       Heun's. Liu et al., 2022, arXiv:2202.09778, eq. 9 and 12. Of second order.
 //   Heun                x'/alpha' = x/alpha + (r' - r) (k + k') / 2, k = (x/alpha - d) / r, k' that
-//   of
-//                       Euler's end. Karras et al., 2022, arXiv:2206.00364, algorithm 1.
+//                       of Euler's end. Karras et al., 2022, arXiv:2206.00364, algorithm 1.
 //   churn               up to r_hat = (1 + gamma) r by noise: x_hat/alpha_hat = x/alpha +
 //                       sqrt(r_hat^2 - r^2) noise. The same paper, algorithm 2.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <span>
 
 #include "noise_levels.hpp"
 
@@ -48,21 +53,26 @@ inline ToData to_data(Prediction prediction, const Level& at) {
   return {};
 }
 
-// x' = x_factor x + data_factor d + before_factor d_before + noise_factor e, e standard normal.
+// x' = x_factor x + data_factor d + sum before_factor p_before + noise_factor e, e standard normal;
+// p_before: what was predicted at the steps before, the newest first.
 struct Factors {
-  double x = 1, data = 0, before = 0, noise = 0;
+  double x = 1, data = 0;
+  std::array<double, 3> before{};
+  double noise = 0;
 };
 
 inline Factors euler_factors(const Step& step) {
   const double kept = step.to.sigma / step.from.sigma;
-  return {kept, step.to.alpha - step.from.alpha * kept, 0, 0};
+  return {kept, step.to.alpha - step.from.alpha * kept, {}, 0};
 }
 
 inline Factors ddim_factors(const Step& step, double eta) {
   const double r = step.from.ratio(), to = step.to.ratio();
   const double up = eta * to * std::sqrt(std::max(0.0, 1 - to * to / (r * r)));
   const double down = std::sqrt(std::max(0.0, to * to - up * up));
-  return {step.to.alpha * down / step.from.sigma, step.to.alpha * (1 - down / r), 0,
+  return {step.to.alpha * down / step.from.sigma,
+          step.to.alpha * (1 - down / r),
+          {},
           step.to.alpha * up};
 }
 
@@ -72,8 +82,38 @@ inline Factors multistep_factors(const Level& before, const Step& step) {
   Factors factors = euler_factors(step);
   const double h = std::log(step.from.ratio()) - std::log(step.to.ratio());
   const double share = 0.5 * h / (std::log(before.ratio()) - std::log(step.from.ratio()));
-  factors.before = -share * factors.data;
+  factors.before[0] = -share * factors.data;
   factors.data *= 1 + share;
+  return factors;
+}
+
+// Weights of a function's values at 1 to 4 places in its mean from the first of them to `to`, by
+// the polynomial through the values.
+inline std::array<double, 4> mean_weights(std::span<const double> places, double to) {
+  const double middle = (places[0] + to) / 2, reach = (to - places[0]) / (2 * std::sqrt(3.0));
+  std::array<double, 4> weights{};
+  for (const double node :
+       {middle - reach, middle + reach})  // Gauss and Legendre: exact for cubics
+    for (size_t i = 0; i < places.size(); ++i) {
+      double basis = 0.5;
+      for (size_t j = 0; j < places.size(); ++j)
+        if (j != i) basis *= (node - places[j]) / (places[i] - places[j]);
+      weights[i] += basis;
+    }
+  return weights;
+}
+
+// PLMS: p_before are predictions of the noise. Places are counted in steps of the schedule: where
+// this step begins, then up to three before it, and where it ends. Not for a step that begins at
+// pure noise.
+inline Factors plms_factors(const Step& step, std::span<const double> places, double to) {
+  const std::array<double, 4> weights = mean_weights(places, to);
+  const double change = step.to.alpha * (step.to.ratio() - step.from.ratio());
+  Factors factors{step.to.alpha / step.from.alpha + change * weights[0] / step.from.sigma,
+                  -change * weights[0] / step.from.ratio(),
+                  {},
+                  0};
+  for (size_t k = 1; k < places.size(); ++k) factors.before[k - 1] = change * weights[k];
   return factors;
 }
 
@@ -104,7 +144,7 @@ inline double churn_gamma(double ratio, double churn, uint32_t steps, double low
 // Up to `hat`, r_hat >= r; `spread` inflates the noise (S_noise).
 inline Factors churn_factors(const Level& at, const Level& hat, double spread) {
   const double added = hat.ratio() * hat.ratio() - at.ratio() * at.ratio();
-  return {hat.alpha / at.alpha, 0, 0, hat.alpha * spread * std::sqrt(std::max(0.0, added))};
+  return {hat.alpha / at.alpha, 0, {}, hat.alpha * spread * std::sqrt(std::max(0.0, added))};
 }
 
 }  // namespace winnow::diffusion

@@ -27,6 +27,7 @@
 #include <stdexcept>
 
 #include "samplers/bundle.hpp"
+#include "samplers/exported_carry.hpp"
 #include "samplers/exported_decoder.hpp"
 #include "samplers/exported_denoiser.hpp"
 #include "samplers/torch_runtime.hpp"
@@ -108,7 +109,7 @@ class Exported {
     out.sample_ndim = static_cast<uint32_t>(decoder_.shape().size());
     std::copy(bundle_.latent_shape.begin(), bundle_.latent_shape.end(), out.latent_shape);
     std::copy(decoder_.shape().begin(), decoder_.shape().end(), out.sample_shape);
-    out.carry_elems = static_cast<uint64_t>(has_history() ? 2 * elements() + 2 : elements());
+    out.carry_elems = static_cast<uint64_t>(ExportedCarry::size(elements(), slots()));
     out.times = path.times().data();
     out.noise_scale = path.noise_scale().data();
     out.preview_nfe = 1;
@@ -133,7 +134,7 @@ class Exported {
     wn::Leg leg;
     leg.times = path.leg(from, to, steps);
     for (size_t k = 1; k < leg.times.size(); ++k)
-      leg.nfe.push_back(looks_twice(how, path.step(leg.times[k - 1], leg.times[k])) ? 2 : 1);
+      leg.nfe.push_back(looks_twice(how, path, leg.times[k - 1], leg.times[k]) ? 2 : 1);
     return leg;
   }
 
@@ -145,7 +146,7 @@ class Exported {
         batch.fail(i, WN_E_INVALID_ARGUMENT, why);
     at::Tensor latents = wn::torch_view(batch.latents_raw());
     latents.copy_(initial_noise_of(batch) * path(batch.profile()).initial_scale());
-    clear_carry(batch);
+    carry(batch).clear();
   }
 
   void step(const wn::SamplerBatch& batch) {
@@ -167,13 +168,15 @@ class Exported {
 
     at::Tensor next = column(moves, [](const Move& m) { return m.factors.x; }) * x +
                       column(moves, [](const Move& m) { return m.factors.data; }) * d;
-    if (any(moves, [](const Move& m) { return m.factors.before != 0; }))
-      next = next + column(moves, [](const Move& m) { return m.factors.before; }) * before(batch);
+    for (size_t k = 0; k < static_cast<size_t>(slots()); ++k)
+      if (any(moves, [k](const Move& m) { return m.factors.before[k] != 0; }))
+        next = next + column(moves, [k](const Move& m) { return m.factors.before[k]; }) *
+                          carry(batch).before(static_cast<int64_t>(k)).to(device_).view(x.sizes());
     if (drawn) next = next + column(moves, [](const Move& m) { return m.factors.noise; }) * noise;
     if (any(moves, [](const Move& m) { return m.second; }))
       next = corrected(batch, moves, x, d, next, condition);
+    carry(batch).push(predicted(x, d, at).flatten(1));  // before x, which is the latents, changes
     latents.copy_(next);
-    keep_history(batch, d, at);
   }
 
   void preview(const wn::SamplerBatch& batch, const wn_tensor& clean) {
@@ -184,7 +187,7 @@ class Exported {
     for (const double time : batch.from_time()) at.push_back(path(batch.profile()).level(time));
     const at::Tensor d = first_data(batch, x, at, denoiser_.conditions(asked(batch)), true);
     wn::torch_view(clean).copy_(d);
-    carry(batch).narrow(1, 0, elements()).copy_(d.flatten(1));
+    carry(batch).here().copy_(d.flatten(1));
     std::fill(batch.has_eval().begin(), batch.has_eval().end(), uint8_t{1});
   }
 
@@ -212,13 +215,13 @@ class Exported {
       const Level low = path.level(from), high = path.level(to);
       const double kept = high.alpha / low.alpha;
       const double added = high.sigma * high.sigma - kept * kept * low.sigma * low.sigma;
-      factors.push_back({kept, 0, 0, std::sqrt(std::max(0.0, added))});
+      factors.push_back({kept, 0, {}, std::sqrt(std::max(0.0, added))});
     }
     at::Tensor latents = wn::torch_view(batch.latents_raw());
     const at::Tensor noise = initial_noise_of(batch).to(device_);
     latents.copy_(column(factors, [](const Factors& f) { return f.x; }) * latents.to(device_) +
                   column(factors, [](const Factors& f) { return f.noise; }) * noise);
-    clear_carry(batch);
+    carry(batch).clear();
   }
 
  private:
@@ -239,7 +242,9 @@ class Exported {
   const Path& path(uint32_t profile) const {
     return paths_[profile == WN_PROFILE_SEARCH ? WN_PROFILE_SEARCH : WN_PROFILE_FINAL];
   }
-  bool has_history() const { return bundle_.solver == Solver::kMultistep; }
+  int64_t slots() const {  // predictions of the steps before that a step wants
+    return bundle_.solver == Solver::kMultistep ? 1 : bundle_.solver == Solver::kPlms ? 3 : 0;
+  }
   int64_t elements() const {
     int64_t n = 1;
     for (const int64_t size : bundle_.latent_shape) n *= size;
@@ -262,9 +267,12 @@ class Exported {
     return out;
   }
 
-  bool looks_twice(const Manner& how, const Step& step) const {
-    if (how.eta > 0 || (how.solver != Solver::kHeun && how.solver != Solver::kEdm)) return false;
-    return step.to.sigma > 0 && (bundle_.schedule.flow || step.from.alpha > 0);
+  bool looks_twice(const Manner& how, const Path& path, double from, double to) const {
+    const Step step = path.step(from, to);
+    if (how.eta > 0 || step.to.sigma == 0) return false;
+    if (how.solver == Solver::kPlms) return from == 1 && step.from.alpha > 0;
+    if (how.solver != Solver::kHeun && how.solver != Solver::kEdm) return false;
+    return bundle_.schedule.flow || step.from.alpha > 0;
   }
 
   // ---- the network ----
@@ -291,7 +299,7 @@ class Exported {
     const auto has = batch.has_eval();
     const bool any_kept = std::find(has.begin(), has.end(), 1) != has.end();
     if (!may_be_kept || !any_kept) return data(batch, x, at, condition);
-    const at::Tensor kept = carry(batch).narrow(1, 0, elements()).to(device_).view(x.sizes());
+    const at::Tensor kept = carry(batch).here().to(device_).view(x.sizes());
     if (std::find(has.begin(), has.end(), 0) == has.end()) return kept;
     const at::Tensor made = data(batch, x, at, condition);
     return at::where(column(has, [](uint8_t h) { return static_cast<double>(h); }) > 0, kept, made);
@@ -307,8 +315,8 @@ class Exported {
       Move move;
       move.step = path.step(batch.from_time()[i], batch.to_time()[i]);
       if (how.churn > 0) churn(path, how.churn, move);
-      move.second = looks_twice(how, move.step);
-      move.factors = how.eta > 0 ? ddim_factors(move.step, how.eta) : plain(batch, i, how, move);
+      move.second = looks_twice(how, path, batch.from_time()[i], batch.to_time()[i]);
+      move.factors = how.eta > 0 ? ddim_factors(move.step, how.eta) : plain(batch, i, move.step);
       if (move.second)
         move.heun = bundle_.schedule.flow ? flow_heun_factors(move.step) : heun_factors(move.step);
       moves.push_back(move);
@@ -326,16 +334,25 @@ class Exported {
     move.step.from = hat;
   }
 
-  // Without noise; with the step before where it is known.
-  Factors plain(const wn::SamplerBatch& batch, size_t i, const Manner& how,
-                const Move& move) const {
-    if (how.solver != Solver::kMultistep || move.step.to.sigma == 0)
-      return euler_factors(move.step);
-    const at::Tensor kept = carry(batch)[static_cast<int64_t>(i)];
-    const Level stood{kept[2 * elements()].item<float>(), kept[2 * elements() + 1].item<float>()};
-    if (stood.sigma == 0 || !(stood.ratio() > move.step.from.ratio()))
-      return euler_factors(move.step);
-    return multistep_factors(stood, move.step);
+  // Without noise; with the steps before as far as they are known.
+  Factors plain(const wn::SamplerBatch& batch, size_t i, const Step& step) const {
+    const Path& path = this->path(batch.profile());
+    const std::vector<double> times = carry(batch).times(i, batch.from_time()[i]);
+    if (times.size() < 2) return euler_factors(step);
+    if (bundle_.solver == Solver::kMultistep)
+      return step.to.sigma > 0 ? multistep_factors(path.level(times[1]), step)
+                               : euler_factors(step);
+    std::vector<double> places;
+    for (const double time : times) places.push_back(path.place(time));
+    return plms_factors(step, places, path.place(batch.to_time()[i]));
+  }
+
+  // What the steps behind this one want to know of it.
+  at::Tensor predicted(const at::Tensor& x, const at::Tensor& d,
+                       const std::vector<Level>& at) const {
+    if (bundle_.solver != Solver::kPlms) return d;
+    return column(at, [](const Level& l) { return 1 / l.sigma; }) * x -
+           column(at, [](const Level& l) { return l.alpha / l.sigma; }) * d;
   }
 
   at::Tensor corrected(const wn::SamplerBatch& batch, const std::vector<Move>& moves,
@@ -352,30 +369,8 @@ class Exported {
                      end);
   }
 
-  // ---- what travels with the latents: [d here, d before, its alpha, its
-  // sigma] ----
-
-  static at::Tensor carry(const wn::SamplerBatch& batch) {
-    return wn::torch_view(*batch.carry_raw());
-  }
-  at::Tensor before(const wn::SamplerBatch& batch) const {
-    const at::Tensor latents = wn::torch_view(batch.latents_raw());
-    return carry(batch).narrow(1, elements(), elements()).to(device_).view(latents.sizes());
-  }
-  static void clear_carry(const wn::SamplerBatch& batch) {
-    carry(batch).zero_();
-    std::fill(batch.has_eval().begin(), batch.has_eval().end(), uint8_t{0});
-  }
-  void keep_history(const wn::SamplerBatch& batch, const at::Tensor& d,
-                    const std::vector<Level>& at) const {
-    clear_carry(batch);
-    if (!has_history()) return;
-    at::Tensor kept = carry(batch);
-    kept.narrow(1, elements(), elements()).copy_(d.flatten(1));
-    for (size_t i = 0; i < at.size(); ++i) {
-      kept[static_cast<int64_t>(i)][2 * elements()] = at[i].alpha;
-      kept[static_cast<int64_t>(i)][2 * elements() + 1] = at[i].sigma;
-    }
+  ExportedCarry carry(const wn::SamplerBatch& batch) const {
+    return ExportedCarry(batch, elements(), slots());
   }
 
   // ---- numbers per item ----

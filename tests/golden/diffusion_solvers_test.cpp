@@ -79,7 +79,7 @@ NextState multistep() {
     const bool first_order = k == 0 || step.to.sigma == 0;
     const Factors f = first_order ? euler_factors(step) : multistep_factors(stood, step);
     const State next =
-        sum({{f.x, &x}, {f.data, &d}, {f.before, before.empty() ? nullptr : &before}});
+        sum({{f.x, &x}, {f.data, &d}, {f.before[0], before.empty() ? nullptr : &before}});
     before = d;
     stood = step.from;
     return next;
@@ -226,6 +226,43 @@ TEST_CASE("each solver reaches its order", "[solvers]") {
           if (k == 0) solver = multistep();
           return solver(x, exact_data(x, step.from), step, k);
         }) == Approx(2).margin(0.15));
+  std::vector<State> noises;  // PLMS
+  std::vector<double> places;
+  CHECK(order([&](const State& x, const Step& step, size_t k) {
+          if (k == 0) noises.clear(), places.clear();
+          const State d = exact_data(x, step.from);
+          places.insert(places.begin(), static_cast<double>(k));
+          places.resize(std::min<size_t>(places.size(), 4));
+          const Factors f = plms_factors(step, places, static_cast<double>(k) + 1);
+          State next = sum({{f.x, &x}, {f.data, &d}});
+          for (size_t b = 0; b + 1 < places.size(); ++b)
+            next = sum({{1, &next}, {f.before[b], &noises[b]}});
+          if (k == 0) {
+            const HeunFactors h = heun_factors(step);
+            const State end_data = exact_data(next, step.to);
+            next = sum({{h.x, &x}, {h.data, &d}, {h.end, &next}, {h.end_data, &end_data}});
+          }
+          noises.insert(noises.begin(),
+                        sum({{1 / step.from.sigma, &x}, {-1 / step.from.ratio(), &d}}));
+          return next;
+        }) == Approx(2).margin(0.15));
+}
+
+TEST_CASE("weights of the steps before are those of Adams and Bashforth, for uneven steps too",
+          "[solvers]") {
+  const auto are = [](std::vector<double> places, double to, std::vector<double> expected) {
+    const auto found = mean_weights(places, to);
+    for (size_t k = 0; k < expected.size(); ++k) CHECK(found[k] == Approx(expected[k]));
+  };
+  are({7}, 8, {1});
+  are({3, 2}, 4, {1.5, -0.5});
+  are({2, 1, 0}, 3, {23.0 / 12, -16.0 / 12, 5.0 / 12});
+  are({3, 2, 1, 0}, 4, {55.0 / 24, -59.0 / 24, 37.0 / 24, -9.0 / 24});
+  const std::vector<double> uneven = {2.5, 1.7, 1, -0.2};
+  const auto weights = mean_weights(uneven, 3);
+  double mean = 0;
+  for (size_t k = 0; k < 4; ++k) mean += weights[k] * std::pow(uneven[k], 3);
+  CHECK(mean == Approx((std::pow(3, 4) - std::pow(2.5, 4)) / 4 / 0.5));
 }
 
 TEST_CASE("noise on the way keeps mean and variance, with an error of first order", "[solvers]") {

@@ -25,8 +25,9 @@ PROMPTS = ["a red circle", "a blue square"]
 SIDE, FRAMES = 16, 5  # pixels; of a video, whose sides are twice as long
 STABLE = [("ddim", "DDIMScheduler", {}), ("ddim", "DDIMScheduler", {"eta": 0.5}), ("euler", "EulerDiscreteScheduler", {}),
           ("euler_ancestral", "EulerAncestralDiscreteScheduler", {}), ("heun", "HeunDiscreteScheduler", {}),
-          ("dpmpp_2m", "DPMSolverMultistepScheduler", {})]
-CASES = {"sd15": STABLE, "sdxl": STABLE[2:3], "dit": STABLE[:1], "pixart": STABLE[5:],
+          ("dpmpp_2m", "DPMSolverMultistepScheduler", {}), ("pndm", "PNDMScheduler", {})]
+SETTINGS = {"pndm": dict(skip_prk_steps=True)}  # as Stable Diffusion 1.5 has it
+CASES = {"sd15": STABLE, "sdxl": STABLE[2:3], "dit": STABLE[:1], "pixart": STABLE[5:6],
          "ddpm": [("ddpm", "DDPMScheduler", {})]}
 
 
@@ -104,7 +105,7 @@ def make(name, out, form):
     export_diffusers.write(pipe, bundle, PROMPTS, form=form, size=size, length=length, frames=frames)
     own, cases = pipe.scheduler, []
     for solver, scheduler, options in CASES.get(name, [("euler", type(own).__name__, {})]):
-        pipe.scheduler = getattr(diffusers, scheduler).from_config(own.config)
+        pipe.scheduler = getattr(diffusers, scheduler).from_config(own.config, **SETTINGS.get(solver, {}))
         replace_noise()
         steps = 6 if solver == "heun" else 10
         latents = latents_of(name, pipe, steps, options)

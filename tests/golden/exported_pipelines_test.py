@@ -60,7 +60,7 @@ def from_a_directory_to_pictures(folder):
     (folder / "prompts.txt").write_text("a red circle\n")
     bundle = ["pipeline", "sd15.bundle", "--prompts", "prompts.txt", "--format", FORM, "--height", 16, "--width", 16]
     refusal, _ = script(export_diffusers, *bundle, "--scheduler", "PNDMScheduler")
-    assert "the scheduler is a PNDMScheduler, expected one of DDIMScheduler" in refusal, refusal
+    assert "skip_prk_steps = False, expected True; --scheduler takes another" in refusal, refusal
     assert not pathlib.Path("sd15.bundle").exists()
     refusal, text = script(export_diffusers, *bundle, "--scheduler", "EulerDiscreteScheduler")
     assert not refusal and "differs from the pipeline's by" in text, (refusal, text)
@@ -93,6 +93,13 @@ plugin = "winnow.random"
     assert status == 2 and "the prompt 'a green square' is not among the 1 encoded ones" in " ".join(text.split()), text
 
 
+def what_stable_diffusion_comes_with():
+    settings = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, set_alpha_to_one=False)
+    prediction, table = schedules.schedule_of(diffusers.PNDMScheduler(skip_prk_steps=True, **settings), 64)
+    other = schedules.schedule_of(diffusers.DDIMScheduler(clip_sample=False, **settings), 64)
+    assert (prediction, table) == (other[0], dict(other[1], solver="pndm")), (prediction, table)
+
+
 def what_cannot_be_exported():
     for scheduler, says in [
             (diffusers.DDIMScheduler(), "clip_sample = True"),
@@ -101,6 +108,7 @@ def what_cannot_be_exported():
             (diffusers.DPMSolverMultistepScheduler(solver_order=3), "solver_order = 3"),
             (diffusers.FlowMatchEulerDiscreteScheduler(use_karras_sigmas=True), "use_karras_sigmas = True"),
             (diffusers.DDPMScheduler(trained_betas=[0.1, 0.2]), "trained_betas"),
+            (diffusers.PNDMScheduler(skip_prk_steps=True, prediction_type="v_prediction"), "prediction_type = 'v_prediction'"),
             (diffusers.UniPCMultistepScheduler(), "is a UniPCMultistepScheduler, expected one of")]:
         try:
             schedules.schedule_of(scheduler, 16)
@@ -115,6 +123,7 @@ with tempfile.TemporaryDirectory() as temporary:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = temporary + "/inductor"
     here = pathlib.Path(temporary)
     if FORM == "torchscript":
+        what_stable_diffusion_comes_with()
         what_cannot_be_exported()
         from_a_directory_to_pictures(here)
     (here / "bundles").mkdir()

@@ -79,6 +79,7 @@ TEST_CASE("winnow.exported: schedules, prices and flags of each solver", "[expor
   CHECK(info({.solver = "heun", .steps = 5}) == std::tuple(9.0, 0u, 2.0));
   CHECK(info({.solver = "edm", .steps = 5}) == std::tuple(9.0, 0u, 2.0));
   CHECK(info({.solver = "edm", .steps = 5, .churn = 2}) == std::tuple(9.0, noisy, 2.0));
+  CHECK(info({.solver = "pndm", .steps = 5}) == std::tuple(6.0, 0u, 2.0));
   CHECK(info({.solver = "euler_ancestral", .steps = 5}) == std::tuple(5.0, noisy, 2.0));
   CHECK(info({}) == std::tuple(50.0, 0u, 2.0));  // the pipeline's own number of steps
 
@@ -88,6 +89,8 @@ TEST_CASE("winnow.exported: schedules, prices and flags of each solver", "[expor
   CHECK(bench.sampler.leg(0, times[2], times[5], 0, 0).total() == 6);
   CHECK(bench.sampler.leg(0, times[2], times[5], 1, 0).total() == 3);  // ancestral
   CHECK_THROWS_WITH(bench.sampler.leg(0, 1, 0, 2, 0), Catch::Contains("stochasticity 2"));
+  ExportedBench pndm(sd15(), {.solver = "pndm", .steps = 8});
+  CHECK(pndm.sampler.leg(0, pndm.sampler.info(0).times[2], 0, 0, 0).total() == 6);
   const Leg own = bench.sampler.leg(0, 0.8, 0.1, 0, 3);
   CHECK(own.times.size() == 4);
   CHECK(own.times.front() == 0.8);
@@ -95,7 +98,7 @@ TEST_CASE("winnow.exported: schedules, prices and flags of each solver", "[expor
 }
 
 TEST_CASE("winnow.exported: a stop on the way changes no bit", "[exported]") {
-  const std::string solver = GENERATE("bundle", "dpmpp_2m", "heun", "euler_ancestral");
+  const std::string solver = GENERATE("bundle", "dpmpp_2m", "pndm", "heun", "euler_ancestral");
   ExportedBench bench(sd15(), {.solver = solver, .steps = 6});
   const std::vector<double> times = bench.sampler.info(0).times;
   bench.start(kPrompts, {-1, -1});
