@@ -6,7 +6,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "host/sha256.hpp"
+#include "host/code_trust.hpp"
 
 namespace winnow {
 namespace {
@@ -36,7 +36,7 @@ bool FinishedRuns::has(const fs::path& run, const RunConfig& config) {
   if (!lock.is_object() || !lock.contains("files")) return false;
   for (const auto& [file, hash] : lock["files"].items()) {
     auto [known, is_new] = hashes_.try_emplace(file);
-    if (is_new) known->second = sha256_hex_of_file(file);
+    if (is_new) known->second = sha256_hex_of_code(file);
     if (hash == known->second) continue;
     throw Error(Exit::kUsage,
                 fmt::format("'{}' was made with another '{}': give another folder with --out, or "

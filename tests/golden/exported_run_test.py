@@ -70,6 +70,21 @@ def a_video_is_searched():
     refused(3, "frames is 6, the videos have 5", "run", "run.toml", *video, "sampler.frames=6", "--out", "six")
 
 
+def a_study_has_a_row_for_each_budget():
+    """And goes on with the bundle that its runs were made with."""
+    pathlib.Path("study.toml").write_text("""[study]
+name = "curve"
+base = "run.toml"
+seeds = [1]
+[[sweep]]
+label = "best of N"
+set = { "output.keep" = "all" }
+axes = [{ key = "budget.candidates", values = [3, 1] }]
+""")
+    assert "2 made, 0 were finished, 2 in the table" in done("study", "study.toml", "--out", "studies", "--progress", "none")
+    assert "0 made, 2 were finished, 2 in the table" in done("study", "study.toml", "--out", "studies", "--progress", "none")
+
+
 def main():
     shutil.copytree(SOURCE / "tests/golden/bundles/flux", "flux")
     pathlib.Path("run.toml").write_text(RUN)
@@ -91,6 +106,7 @@ def main():
     assert pathlib.Path("winnow-plugins.lock").read_text() == lock
     done("run", "run.toml", "--out", "locked", "--quiet")
     assert best("locked") == best("trusted")
+    a_study_has_a_row_for_each_budget()
     # A run directory may go on with what it was made with, and with nothing else.
     done("show", "locked", "best")
     # What is not encoded is found out before anything is spent.
