@@ -82,13 +82,15 @@ void Engine::commit_if_due(bool now) {
   const auto time = steady_clock::now();
   const bool due =
       now || pending_bytes_ >= kCommitBytes || time - clock_->committed >= kCommitEvery;
-  if (!dirty_ || !due) return;
-  output_.record(clock_record(
-      {seconds(), walked_nfe(), recomputed_nfe_, replayed_candidates(), replayed_nfe()}));
-  output_.commit();
-  clock_->committed = time;
-  pending_bytes_ = 0;
-  dirty_ = false;
+  if (dirty_ && due) {
+    output_.record(clock_record(
+        {seconds(), walked_nfe(), recomputed_nfe_, replayed_candidates(), replayed_nfe()}));
+    output_.commit();
+    clock_->committed = time;
+    pending_bytes_ = 0;
+    dirty_ = false;
+  }
+  if (now) output_.flush();
 }
 
 bool Engine::run() try {

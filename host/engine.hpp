@@ -33,7 +33,10 @@ class EngineOutput {
   // The pixels of such a file, as a sample: in [0, 1], in steps of 1/255.
   virtual std::vector<float> read_sample(const std::string& file) = 0;
   virtual void record(const std::string& payload) = 0;
-  virtual void commit() = 0;  // makes everything so far durable
+  // Everything so far becomes durable together, in order, in the end before anything later. Throws
+  // Error for what an earlier one could not write.
+  virtual void commit() = 0;
+  virtual void flush() = 0;  // commit(), and waits until it is
 };
 
 class Pools;

@@ -13,6 +13,7 @@
 #include "host/pool.hpp"
 #include "host/run_directory.hpp"
 #include "host/sha256.hpp"
+#include "host/write_behind.hpp"
 
 namespace winnow {
 namespace {
@@ -25,26 +26,27 @@ constexpr std::uint32_t kGalleryTasks = 48;
 class DirectoryOutput final : public EngineOutput {
  public:
   DirectoryOutput(RunDirectory& directory, Journal& journal, const SamplerInfo& info)
-      : directory_(directory), journal_(journal), shape_(info.sample_shape) {}
+      : directory_(directory), writer_(directory, journal), shape_(info.sample_shape) {}
 
   std::string sample(const std::string& name, std::span<const float> sample,
                      const Json& recipe) override {
-    const Image image = image_of_sample(sample.data(), static_cast<std::uint32_t>(shape_[0]),
-                                        static_cast<std::uint32_t>(shape_[1]),
-                                        static_cast<std::uint32_t>(shape_[2]));
-    directory_.write_sample(name, image, recipe.dump());
+    Image image = image_of_sample(sample.data(), static_cast<std::uint32_t>(shape_[0]),
+                                  static_cast<std::uint32_t>(shape_[1]),
+                                  static_cast<std::uint32_t>(shape_[2]));
+    writer_.sample(name, std::move(image), recipe.dump());
     return "samples/" + name + ".png";
   }
   std::vector<float> read_sample(const std::string& file) override {
     const Image image = read_png(directory_.path() / file);
     return sample_of_image(image);
   }
-  void record(const std::string& payload) override { journal_.append(payload); }
-  void commit() override { directory_.commit(journal_); }
+  void record(const std::string& payload) override { writer_.record(payload); }
+  void commit() override { writer_.commit(); }
+  void flush() override { writer_.flush(); }
 
  private:
   RunDirectory& directory_;
-  Journal& journal_;
+  WriteBehind writer_;
   std::vector<std::int64_t> shape_;
 };
 
@@ -189,8 +191,9 @@ RunOutcome execute_run(const RunRequest& request) {
   const std::uint32_t parts = history.parts + 1;
   journal->append(run_record(config_hash, config.tasks.size(), assembly.batch()));
 
+  directory->commit(*journal);
+
   DirectoryOutput output(*directory, *journal, assembly.sampler().info(WN_PROFILE_FINAL));
-  output.commit();
   EngineSettings settings{.batch = assembly.batch(),
                           .cache_bytes = config.execution.cache_bytes,
                           .deterministic = config.deterministic,
