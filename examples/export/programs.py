@@ -7,6 +7,8 @@ import zipfile
 import torch
 
 LARGEST_BATCH = 256
+# As many threads as there are at run time, and weights that are constants, so that they are laid out for the CPU beforehand.
+COMPILE = {"cpp.dynamic_threads": True, "freezing": True}
 
 
 def export_script(module, name, args, out):
@@ -27,8 +29,7 @@ def export(module, name, args, out, form):
     batch = {0: torch.export.Dim.AUTO}
     program = torch.export.export(module, args, dynamic_shapes=tuple(batch for _ in args))
     packed = out / f"{name}.zip.pt2"
-    torch._inductor.aoti_compile_and_package(
-        program, package_path=str(packed), inductor_configs={"cpp.dynamic_threads": True})
+    torch._inductor.aoti_compile_and_package(program, package_path=str(packed), inductor_configs=COMPILE)
     # Unpacked, so that it need not be at every start.
     with zipfile.ZipFile(packed) as archive:
         members = [m for m in archive.namelist() if not m.endswith("/")]
