@@ -34,14 +34,19 @@ def sha256(path):
 
 
 def value_text(value):
-    return json.dumps(value) if not isinstance(value, float) else repr(value)
+    if isinstance(value, float):
+        return repr(value)
+    # JSON is TOML here, but for this, and for pairs of surrogates.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def save_toml(path, tables):
-    """{"": {key: value}, "table": {...}}: texts, numbers, booleans and lists of them."""
+    """{"": {key: value}, "table": {...}, "tables": [{...}, ...]}: texts, numbers, booleans and lists of them."""
     lines = []
-    for name, table in tables.items():
-        lines += ["", f"[{name}]"] if name else []
-        lines += [f"{key if key.isidentifier() else json.dumps(key)} = {value_text(value)}"
-                  for key, value in table.items()]
-    path.write_text("\n".join(lines) + "\n")
+    for name, found in tables.items():
+        header = f"[[{name}]]" if isinstance(found, list) else f"[{name}]"
+        for table in found if isinstance(found, list) else [found]:
+            lines += ["", header] if name else []
+            lines += [f"{key if key.isidentifier() else json.dumps(key)} = {value_text(value)}"
+                      for key, value in table.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -62,7 +62,7 @@ def add_decoder(kind, shape, out, form, tables):
 
 @torch.no_grad()
 def write(pipe, out, prompts=(), negative="", form="pt2", precision="fp32", size=None, scheduler=None, length=None,
-          frames=None):
+          frames=None, text_encoders=False):
     """Returns the tables of bundle.toml."""
     kind = kind_of(pipe, length, frames)
     if scheduler:
@@ -78,11 +78,15 @@ def write(pipe, out, prompts=(), negative="", form="pt2", precision="fp32", size
     guidance = dict(kind=kind.guidance)
     if kind.guidance != "none":
         guidance["scale"] = float(default_of(pipe, "guidance_scale", 1.0))
-    condition, tensors = dict(kind=kind.condition), {}
+    condition, tensors, encoders = dict(kind=kind.condition), {}, {}
+    if text_encoders:
+        from text_encoders import add_text_encoders  # needs transformers, as the pipeline does
+        encoders = add_text_encoders(kind, out, form, TOLERANCE[precision])
     if kind.condition == "prompt":
         texts, tensors = encoded(kind, [negative, *prompts])
-        save_prompts(out / "prompts.safetensors", texts, tensors)
-        condition |= dict(file="prompts.safetensors")
+        if prompts or not text_encoders:
+            save_prompts(out / "prompts.safetensors", texts, tensors)
+            condition |= dict(file="prompts.safetensors")
         if kind.guidance == "classifier-free":
             condition["null"] = negative
     if kind.condition == "class":
@@ -98,7 +102,8 @@ def write(pipe, out, prompts=(), negative="", form="pt2", precision="fp32", size
                  torch=torch.__version__.split("+")[0], cpu=torch.backends.cpu.get_cpu_capability()),
         "denoiser": dict(file=file, inputs=inputs, prediction=prediction, precision=precision, max_batch=largest,
                          flops=float(flops_of(module, examples(kind, inputs, shape, tensors, dtype, 1)))),
-        "latents": dict(shape=shape), "guidance": guidance, "condition": condition, "schedule": schedule}
+        "latents": dict(shape=shape), "guidance": guidance, "condition": condition, **encoders,
+        "schedule": schedule}
     for name, tensor in tensors.items():
         condition[name] = list(tensor.shape[1:])
     add_decoder(kind, shape, out, form, tables)
@@ -114,6 +119,8 @@ def main():
     parser.add_argument("out", type=pathlib.Path, help="a folder that does not exist yet")
     parser.add_argument("--prompts", type=pathlib.Path, help="one prompt a line; more later with encode_prompts.py")
     parser.add_argument("--negative", default="", help="what guidance leads away from")
+    parser.add_argument("--text-encoders", action="store_true",
+                        help="also those of the pipeline, so that any prompt can be encoded without Python")
     parser.add_argument("--format", choices=["pt2", "torchscript"], default="pt2")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--height", type=int, help="of the pictures; the pipeline's own")
@@ -131,7 +138,8 @@ def main():
     size = (arguments.height, arguments.width) if arguments.height else None
     try:
         write(pipe, arguments.out, lines_of(arguments.prompts), arguments.negative, arguments.format,
-              arguments.precision, size, arguments.scheduler, arguments.text_length, arguments.frames)
+              arguments.precision, size, arguments.scheduler, arguments.text_length, arguments.frames,
+              arguments.text_encoders)
     except BaseException:
         shutil.rmtree(arguments.out, ignore_errors=True)
         raise

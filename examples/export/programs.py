@@ -21,13 +21,13 @@ def export_script(module, name, args, out):
     traced.unlink()
 
 
-def export(module, name, args, out, form):
-    """Writes the module; returns its file's name and the largest batch that it takes."""
+def export(module, name, args, out, form, largest=LARGEST_BATCH):
+    """Writes the module; returns its file's name and the largest batch that it takes. largest = 1: that of `args`, always."""
     if form == "torchscript":
         export_script(module, name, args, out)
-        return f"{name}.pt", LARGEST_BATCH
-    batch = {0: torch.export.Dim.AUTO}
-    program = torch.export.export(module, args, dynamic_shapes=tuple(batch for _ in args))
+        return f"{name}.pt", largest
+    batch = tuple({0: torch.export.Dim.AUTO} for _ in args) if largest > 1 else None
+    program = torch.export.export(module, args, dynamic_shapes=batch)
     packed = out / f"{name}.zip.pt2"
     torch._inductor.aoti_compile_and_package(program, package_path=str(packed), inductor_configs=COMPILE)
     # Unpacked, so that it need not be at every start.
@@ -42,7 +42,7 @@ def export(module, name, args, out, form):
                 shutil.copyfileobj(source, sink)
     packed.unlink()
     tops = [int(r.upper) for r in program.range_constraints.values() if r.upper < 2**31]
-    return f"{name}.pt2", min([LARGEST_BATCH, *tops])
+    return f"{name}.pt2", min([largest, *tops])
 
 
 def load(path):
@@ -51,9 +51,17 @@ def load(path):
     return torch._inductor.aoti_load_package(str(path))
 
 
-def compare(module, path, args, tolerance):
-    expected, found = module(*args).float(), load(path)(*args).float()
-    worst = ((found - expected).abs().max() / expected.square().mean().sqrt()).item()
-    print(f"{path.name}: differs from the pipeline's by {worst:.1e} of the root mean square, batch {len(args[0])}")
+def worst_of(expected, found):
+    """The largest difference as a share of the root mean square."""
+    expected, found = expected.float(), found.float()
+    return ((found - expected).abs().max() / expected.square().mean().sqrt()).item()
+
+
+def refuse_unless_close(name, worst, tolerance, of):
+    print(f"{name}: differs from the pipeline's by {worst:.1e} of the root mean square, {of}")
     if not worst < tolerance:
         sys.exit(f"that is more than {tolerance}; the bundle is not written")
+
+
+def compare(module, path, args, tolerance):
+    refuse_unless_close(path.name, worst_of(module(*args), load(path)(*args)), tolerance, f"batch {len(args[0])}")

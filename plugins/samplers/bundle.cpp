@@ -24,6 +24,13 @@ fs::path member(const Bundle& bundle, Table& table, const std::string& key) {
   return bundle.folder / name;
 }
 
+fs::path program(const Bundle& bundle, Table& table) {
+  const fs::path file = member(bundle, table, "file");
+  if (file.extension() != ".pt2" && file.extension() != ".pt")
+    table.fail("file", "is \"" + file.filename().string() + "\", expected .pt2 or .pt");
+  return file;
+}
+
 void read_head(Bundle& bundle, Table& root, std::string* torch, std::string* cpu) {
   const int64_t format = root.integer("format", 0, kLargest);
   if (format != kFormat)
@@ -36,9 +43,7 @@ void read_head(Bundle& bundle, Table& root, std::string* torch, std::string* cpu
 }
 
 void read_denoiser(Bundle& bundle, Table table) {
-  bundle.denoiser = member(bundle, table, "file");
-  if (bundle.denoiser.extension() != ".pt2" && bundle.denoiser.extension() != ".pt")
-    table.fail("file", "is \"" + bundle.denoiser.filename().string() + "\", expected .pt2 or .pt");
+  bundle.denoiser = program(bundle, table);
   using diffusion::Prediction;
   bundle.prediction = table.choice<Prediction>("prediction", {{"epsilon", Prediction::kEpsilon},
                                                               {"v", Prediction::kV},
@@ -66,6 +71,31 @@ void read_guidance(Bundle& bundle, Table table) {
                               "\"guidance\"");
 }
 
+BundleTokenizer tokenizer_of(const Bundle& bundle, Table table) {
+  BundleTokenizer out;
+  out.file = member(bundle, table, "file");
+  out.length = table.integer("length", 1, kLargest);
+  out.rows = table.integer("rows", 1, int64_t{1} << 31);
+  out.samples = table.texts("samples");
+  out.ids = table.lists("ids");
+  if (out.samples.empty() || out.samples.size() != out.ids.size())
+    table.fail("samples", "has " + std::to_string(out.samples.size()) + " texts and ids has " +
+                              std::to_string(out.ids.size()) +
+                              " lists, expected as many, one at least");
+  table.finish();
+  return out;
+}
+
+void read_text_encoder(Bundle& bundle, Table table) {
+  BundleTextEncoder& out = bundle.text_encoder.emplace();
+  out.program = program(bundle, table);
+  out.lower_strip = table.choice<bool>("prepare", {{"none", false}, {"lower_strip", true}});
+  out.zero_empty = table.choice<bool>("empty", {{"encoded", false}, {"zeros", true}});
+  for (const Table& one : table.tables("tokenizer"))
+    out.tokenizers.push_back(tokenizer_of(bundle, one));
+  table.finish();
+}
+
 void read_condition(Bundle& bundle, Table table) {
   const bool guided = bundle.guidance == Guidance::kClassifierFree;
   const auto first = bundle.inputs.begin() + (bundle.guidance == Guidance::kDistilled ? 3 : 2);
@@ -85,7 +115,7 @@ void read_condition(Bundle& bundle, Table table) {
       bundle.null_class = table.integer("null", 0, kLargest);
       break;
     case ConditionKind::kPrompt:
-      bundle.prompts = member(bundle, table, "file");
+      if (table.has("file") || !bundle.text_encoder) bundle.prompts = member(bundle, table, "file");
       if (guided) bundle.null_prompt = table.text("null");
       if (names.empty()) table.fail("kind", "is \"prompt\", but the denoiser has no further input");
       for (const std::string& name : names) bundle.rows[name] = table.shape(name, 0, 4);
@@ -163,8 +193,7 @@ int rank(const std::string& cpu) {
 
 void check_machine(const Bundle& bundle, const std::string& file, const std::string& made_torch,
                    const std::string& made_cpu, const std::string& torch, const std::string& cpu) {
-  const bool compiled = bundle.is_compiled() || bundle.decoder.extension() == ".pt2";
-  if (!compiled) return;
+  if (!bundle.is_compiled()) return;
   if (made_torch != torch)
     throw std::runtime_error(file + ": its programs were compiled by torch " + made_torch +
                              ", this winnow runs LibTorch " + torch +
@@ -188,6 +217,11 @@ toml::table parsed(const std::string& file) {
 
 }  // namespace
 
+bool Bundle::is_compiled() const {
+  return denoiser.extension() == ".pt2" || decoder.extension() == ".pt2" ||
+         (text_encoder && text_encoder->program.extension() == ".pt2");
+}
+
 Bundle read_bundle(const fs::path& folder, const std::string& torch, const std::string& cpu) {
   const std::string file = (folder / kFile).string();
   if (!fs::is_regular_file(file))
@@ -202,6 +236,7 @@ Bundle read_bundle(const fs::path& folder, const std::string& torch, const std::
   root.table("files");
   read_denoiser(bundle, root.table("denoiser"));
   read_guidance(bundle, root.table("guidance"));
+  if (root.has("text_encoder")) read_text_encoder(bundle, root.table("text_encoder"));
   read_condition(bundle, root.table("condition"));
   read_schedule(bundle, root.table("schedule"));
   read_latents(bundle, root);

@@ -16,6 +16,21 @@ namespace winnow {
 enum class Guidance { kNone, kClassifierFree, kDistilled };
 enum class ConditionKind { kNone, kClass, kPrompt };
 
+struct BundleTokenizer {
+  std::filesystem::path file;    // a tokenizer.json that cuts and pads
+  int64_t length = 0, rows = 0;  // ids of a prompt; embeddings of its encoder
+  std::vector<std::string> samples;
+  std::vector<std::vector<int64_t>> ids;  // of each sample, without padding
+};
+
+// Programs that take ids and masks of the tokenizers and give what the denoiser is told.
+struct BundleTextEncoder {
+  std::filesystem::path program;
+  bool lower_strip = false;  // prompts, before they are tokenized
+  bool zero_empty = false;   // the empty prompt is zeros
+  std::vector<BundleTokenizer> tokenizers;
+};
+
 struct Bundle {
   std::filesystem::path folder;
   std::string pipeline;
@@ -36,7 +51,8 @@ struct Bundle {
   double guidance_scale = 1;
   ConditionKind condition = ConditionKind::kNone;
   int64_t classes = 0, null_class = 0;
-  std::filesystem::path prompts;
+  std::filesystem::path prompts;  // encoded ones; may be empty where there is a text encoder
+  std::optional<BundleTextEncoder> text_encoder;
   std::string null_prompt;
   std::map<std::string, std::vector<int64_t>> rows;  // of the prompts' tensors
 
@@ -45,7 +61,7 @@ struct Bundle {
   uint32_t steps = 1;
   std::optional<double> clip;  // data predictions stay within [-clip, clip]
 
-  bool is_compiled() const { return denoiser.extension() == ".pt2"; }
+  bool is_compiled() const;  // some program of it
 };
 
 // Throws std::runtime_error, one sentence with the file, what was found and what was expected, for

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "network_messages.hpp"
 #include "safetensors_torch.hpp"
 #include "vocabulary.hpp"
 
@@ -10,12 +11,6 @@ namespace winnow {
 namespace {
 
 constexpr size_t kNearest = 3;
-
-std::string text(const std::vector<int64_t>& shape) {
-  std::string out = "[";
-  for (const int64_t size : shape) out += (out.size() > 1 ? ", " : "") + std::to_string(size);
-  return out + "]";
-}
 
 std::vector<std::string> prompts_of(const SafetensorsFile& file) {
   const auto entry = file.metadata.find("prompts");
@@ -43,9 +38,9 @@ void check_tensor(const SafetensorsFile& file, const std::string& name,
   expected.insert(expected.end(), row.begin(), row.end());
   const SafetensorsView& view = found->second;
   if (view.shape != expected)
-    throw std::runtime_error(file.path + ": tensor '" + name + "' is " + text(view.shape) +
-                             ", expected " + text(expected) + " for " + std::to_string(prompts) +
-                             " prompts of this bundle");
+    throw std::runtime_error(file.path + ": tensor '" + name + "' is " + shape_text(view.shape) +
+                             ", expected " + shape_text(expected) + " for " +
+                             std::to_string(prompts) + " prompts of this bundle");
   if (safetensors_dtypes().count(view.dtype) == 0)
     throw std::runtime_error(file.path + ": tensor '" + name + "' has the dtype " + view.dtype +
                              ", which is not read");

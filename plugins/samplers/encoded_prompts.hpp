@@ -25,10 +25,7 @@ class EncodedPrompts {
   bool has(const std::string& prompt) const { return rows_.count(prompt) != 0; }
   // The tensor's row of a prompt that there is, as [1, ...], on the CPU.
   at::Tensor row(const std::string& tensor, const std::string& prompt) const;
-  // The same of the first prompt that there is.
-  at::Tensor first_row(const std::string& tensor) const {
-    return row(tensor, rows_.begin()->first);
-  }
+  const std::string& first() const { return rows_.begin()->first; }  // of those that there are
   // Why has() is false, in one sentence with the nearest prompts.
   std::string unknown(const std::string& prompt) const;
 

@@ -72,7 +72,7 @@ class Exported {
   static constexpr const char* kId = "winnow.exported";
   static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_EXPORTED;
 
-  Exported(const wn::Host&, const wn::Options& options) try
+  Exported(const wn::Host& host, const wn::Options& options) try
       : bundle_(read(options)),
         device_(parse_device(options.str("device"))),
         eta_(options.f64("eta")),
@@ -85,7 +85,7 @@ class Exported {
                path_of(options.i64("search_steps") ? options.i64("search_steps")
                                                    : options.i64("steps"))},
         decoder_(bundle_, device_, options.i64("vae_tile"), options.i64("frames")),
-        denoiser_(loaded(options.f64("guidance_scale"))) {
+        denoiser_(loaded(host, options.f64("guidance_scale"))) {
   } catch (const wn::Error&) {
     throw;
   } catch (const std::invalid_argument& error) {
@@ -140,6 +140,7 @@ class Exported {
 
   void init(const wn::SamplerBatch& batch) {
     const c10::InferenceMode guard;
+    const ThreadsGuard threads(threads_);
     const std::vector<Asked> items = asked(batch);
     for (size_t i = 0; i < items.size(); ++i)
       if (const std::string why = denoiser_.refusal(items[i]); !why.empty())
@@ -231,13 +232,14 @@ class Exported {
     return Path(bundle_.schedule, bundle_.solver,
                 steps ? static_cast<uint32_t>(steps) : bundle_.steps);
   }
-  ExportedDenoiser loaded(double guidance_scale) const {
+  ExportedDenoiser loaded(const wn::Host& host, double guidance_scale) const {
     if (device_.is_cuda() && bundle_.is_compiled())
       throw std::runtime_error("device is \"" + device_.str() +
                                "\", but the bundle was compiled for the CPU: export the pipeline "
                                "with --format torchscript");
     const ThreadsGuard threads(threads_);
-    return ExportedDenoiser(bundle_, device_, guidance_scale);
+    return ExportedDenoiser(bundle_, device_, guidance_scale,
+                            [host](const std::string& text) { host.log(WN_LOG_WARNING, text); });
   }
   const Path& path(uint32_t profile) const {
     return paths_[profile == WN_PROFILE_SEARCH ? WN_PROFILE_SEARCH : WN_PROFILE_FINAL];

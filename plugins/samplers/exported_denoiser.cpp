@@ -2,27 +2,15 @@
 
 #include <c10/core/InferenceMode.h>
 
-#include <sstream>
 #include <stdexcept>
 
+#include "network_messages.hpp"
 #include "torch_runtime.hpp"
 
 namespace winnow {
 namespace {
 
 using diffusion::Level;
-
-std::string text(at::IntArrayRef shape) {
-  std::ostringstream out;
-  out << shape;
-  return out.str();
-}
-
-// Where PyTorch says what was wrong, behind where it was.
-std::string last_line(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text.substr(text.find_last_of('\n') + 1);
-}
 
 double guidance_of(const Bundle& bundle, double asked) {
   if (asked < 0) return bundle.guidance_scale;
@@ -33,24 +21,25 @@ double guidance_of(const Bundle& bundle, double asked) {
 
 }  // namespace
 
-ExportedDenoiser::ExportedDenoiser(const Bundle& bundle, at::Device device, double guidance_scale)
+ExportedDenoiser::ExportedDenoiser(const Bundle& bundle, at::Device device, double guidance_scale,
+                                   TextEncoder::Notice notice)
     : bundle_(bundle),
       device_(device),
       precision_(bundle.bf16 ? at::kBFloat16 : at::kFloat),
       guidance_(guidance_of(bundle, guidance_scale)),
       network_(bundle.denoiser, device) {
-  if (bundle_.condition == ConditionKind::kPrompt) open_prompts();
+  if (bundle_.condition == ConditionKind::kPrompt) open_prompts(std::move(notice));
   try_network();
 }
 
-void ExportedDenoiser::open_prompts() {
-  prompts_.emplace(bundle_.prompts.string(), bundle_.rows);
-  if (guided() && !prompts_->has(bundle_.null_prompt))
-    throw std::runtime_error("guidance leads away from the negative prompt, but " +
-                             prompts_->unknown(bundle_.null_prompt));
+void ExportedDenoiser::open_prompts(TextEncoder::Notice notice) {
+  prompts_.emplace(bundle_, told(), device_, std::move(notice));
+  if (!guided()) return;
+  if (const std::string why = prompts_->refusal(bundle_.null_prompt); !why.empty())
+    throw std::runtime_error("guidance leads away from the negative prompt, but " + why);
 }
 
-void ExportedDenoiser::try_network() const {
+void ExportedDenoiser::try_network() {
   const c10::InferenceMode guard;
   std::vector<int64_t> shape = bundle_.latent_shape;
   shape.insert(shape.begin(), 1);
@@ -59,12 +48,12 @@ void ExportedDenoiser::try_network() const {
   const at::Tensor x = at::zeros(shape, at::device(device_));
   const at::Tensor time = at::full({1}, 500.0, at::device(device_));
   const std::string what =
-      bundle_.denoiser.string() + ": the network, given latents " + text(x.sizes());
+      bundle_.denoiser.string() + ": the network, given latents " + shape_text(x.sizes());
   std::string found;
   try {
     const at::Tensor out = run(x, time, condition);
     if (out.sizes() == x.sizes()) return;
-    found = ", makes " + text(out.sizes()) + ", expected the same shape";
+    found = ", makes " + shape_text(out.sizes()) + ", expected the same shape";
   } catch (const std::exception& error) {
     found = " as bundle.toml has them, fails: " + last_line(error.what());
   }
@@ -84,25 +73,27 @@ at::Tensor ExportedDenoiser::to_network(const at::Tensor& tensor) const {
   return tensor.is_floating_point() ? tensor.to(device_, precision_) : tensor.to(device_);
 }
 
-std::string ExportedDenoiser::refusal(const Asked& asked) const {
-  if (prompts_ && !prompts_->has(asked.prompt)) return prompts_->unknown(asked.prompt);
+std::string ExportedDenoiser::refusal(const Asked& asked) {
+  if (prompts_) return prompts_->refusal(asked.prompt);
   const bool known = asked.class_id >= -1 && asked.class_id < bundle_.classes;
   if (bundle_.condition != ConditionKind::kClass || known) return "";
   return "class " + std::to_string(asked.class_id) + ", the network knows 0 to " +
          std::to_string(bundle_.classes - 1) + " and -1 for none";
 }
 
-ExportedDenoiser::Condition ExportedDenoiser::conditions(const std::vector<Asked>& items) const {
-  Condition out;
+ExportedDenoiser::Condition ExportedDenoiser::conditions(const std::vector<Asked>& items) {
   if (bundle_.condition == ConditionKind::kClass) return {labels(items)};
-  if (!prompts_) return out;
-  for (const std::string& name : told()) {
-    std::vector<at::Tensor> rows;
-    for (const Asked& item : items)
-      rows.push_back(prompts_->has(item.prompt) ? prompts_->row(name, item.prompt)
-                                                : prompts_->first_row(name));
-    if (guided()) rows.insert(rows.end(), items.size(), prompts_->row(name, bundle_.null_prompt));
-    out.push_back(to_network(at::cat(rows)));
+  if (!prompts_) return {};
+  std::vector<PromptRows::Rows> rows;
+  for (const Asked& item : items)
+    rows.push_back(prompts_->refusal(item.prompt).empty() ? prompts_->of(item.prompt)
+                                                          : prompts_->any());
+  if (guided()) rows.insert(rows.end(), items.size(), prompts_->of(bundle_.null_prompt));
+  Condition out;
+  for (size_t k = 0; k < told().size(); ++k) {
+    std::vector<at::Tensor> column;
+    for (const PromptRows::Rows& row : rows) column.push_back(row[k]);
+    out.push_back(to_network(at::cat(column)));
   }
   return out;
 }

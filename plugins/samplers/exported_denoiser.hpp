@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "bundle.hpp"
-#include "encoded_prompts.hpp"
 #include "exported_network.hpp"
+#include "prompt_rows.hpp"
 
 namespace winnow {
 
@@ -27,16 +27,17 @@ class ExportedDenoiser {
   using Condition = std::vector<at::Tensor>;
 
   // guidance_scale below 0: that of the bundle. Runs the network once, so that
-  // one of other shapes than the bundle says is found out beforehand. Throws
-  // std::runtime_error.
-  ExportedDenoiser(const Bundle& bundle, at::Device device, double guidance_scale);
+  // one of other shapes than the bundle says is found out beforehand. notice: of text encoders.
+  // Throws std::runtime_error.
+  ExportedDenoiser(const Bundle& bundle, at::Device device, double guidance_scale,
+                   TextEncoder::Notice notice);
 
   int64_t passes() const { return guided() ? 2 : 1; }  // of the network per item
 
-  // Why an item cannot be made; empty: it can.
-  std::string refusal(const Asked& asked) const;
+  // Why an item cannot be made; empty: it can. Encodes its prompt.
+  std::string refusal(const Asked& asked);
   // Items that cannot be made get any condition.
-  Condition conditions(const std::vector<Asked>& items) const;
+  Condition conditions(const std::vector<Asked>& items);
   // d [n, latent_shape] float32 at x and the levels of the items: one NFE each.
   at::Tensor data(const at::Tensor& x, const std::vector<diffusion::Level>& at,
                   const Condition& condition) const;
@@ -47,15 +48,15 @@ class ExportedDenoiser {
   at::Tensor to_network(const at::Tensor& tensor) const;
   at::Tensor labels(const std::vector<Asked>& items) const;
   at::Tensor run(const at::Tensor& x, const at::Tensor& times, const Condition& condition) const;
-  void open_prompts();
-  void try_network() const;
+  void open_prompts(TextEncoder::Notice notice);
+  void try_network();
 
   Bundle bundle_;
   at::Device device_;
   at::ScalarType precision_;
   double guidance_;
   ExportedNetwork network_;
-  std::optional<EncodedPrompts> prompts_;
+  std::optional<PromptRows> prompts_;
 };
 
 }  // namespace winnow

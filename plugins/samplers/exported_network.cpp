@@ -22,16 +22,16 @@ class ExportedNetwork::Program {
     }
   }
 
-  at::Tensor run(std::vector<at::Tensor> inputs) {
-    if (script_) {
-      const c10::IValue out = script_->forward({inputs.begin(), inputs.end()});
-      if (out.isTensor()) return out.toTensor();
-      throw std::runtime_error("the network returns a " + out.tagKind() + ", expected one tensor");
-    }
-    const std::vector<at::Tensor> out = package_->boxed_run(std::move(inputs));
-    if (out.size() == 1) return out[0];
-    throw std::runtime_error("the network returns " + std::to_string(out.size()) +
-                             " tensors, expected one");
+  std::vector<at::Tensor> run(std::vector<at::Tensor> inputs) {
+    if (!script_) return package_->boxed_run(std::move(inputs));
+    const c10::IValue found = script_->forward({inputs.begin(), inputs.end()});
+    if (found.isTensor()) return {found.toTensor()};
+    std::vector<at::Tensor> out;
+    if (found.isTuple())
+      for (const c10::IValue& one : found.toTupleRef().elements())
+        if (one.isTensor()) out.push_back(one.toTensor());
+    if (!out.empty()) return out;
+    throw std::runtime_error("the network returns a " + found.tagKind() + ", expected tensors");
   }
 
  private:
@@ -51,6 +51,13 @@ ExportedNetwork::ExportedNetwork(ExportedNetwork&&) noexcept = default;
 ExportedNetwork& ExportedNetwork::operator=(ExportedNetwork&&) noexcept = default;
 
 at::Tensor ExportedNetwork::operator()(std::vector<at::Tensor> inputs) const {
+  const std::vector<at::Tensor> out = all(std::move(inputs));
+  if (out.size() == 1) return out[0];
+  throw std::runtime_error("the network returns " + std::to_string(out.size()) +
+                           " tensors, expected one");
+}
+
+std::vector<at::Tensor> ExportedNetwork::all(std::vector<at::Tensor> inputs) const {
   return program_->run(std::move(inputs));
 }
 

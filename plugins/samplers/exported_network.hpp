@@ -20,6 +20,7 @@ class ExportedNetwork {
 
   // Its one output. Throws std::runtime_error when there is none or another number of them.
   at::Tensor operator()(std::vector<at::Tensor> inputs) const;
+  std::vector<at::Tensor> all(std::vector<at::Tensor> inputs) const;  // its outputs
 
  private:
   class Program;

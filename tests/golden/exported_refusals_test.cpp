@@ -40,6 +40,13 @@ class Copy {
     write_bytes(path() / file, bytes);
     return replace(before, sha256_hex(bytes));
   }
+  // As if it had been exported without prompts.
+  Copy& drop_prompts() {
+    const std::string hash = sha256_hex(read(path() / "prompts.safetensors"));
+    fs::remove(path() / "prompts.safetensors");
+    return replace("file = \"prompts.safetensors\"\n", "")
+        .replace("\"prompts.safetensors\" = \"" + hash + "\"\n", "");
+  }
   std::string refusal(const ExportedSettings& settings = {}) const {
     try {
       ExportedBench bench(path(), settings);
@@ -139,6 +146,35 @@ TEST_CASE("latents and prompts of other shapes", "[exported]") {
                  .put("decoder.safetensors", read(bundles() / "flux/prompts.safetensors"))
                  .refusal(),
              Contains("'decoder.conv_in.weight' is missing"));
+}
+
+TEST_CASE("text encoders and tokenizers that do not fit together", "[exported]") {
+  const auto flux = [] { return std::make_unique<Copy>("flux"); };
+  CHECK(flux()->drop_prompts().refusal() == "it was taken");
+  auto missing = flux();
+  fs::remove(missing->path() / "tokenizer.json");
+  CHECK_THAT(missing->refusal(), Contains("text_encoder.tokenizer.file is \"tokenizer.json\", "
+                                          "expected a file within the bundle"));
+  CHECK_THAT(flux()->put("tokenizer.json", "{").refusal(), Contains("tokenizer.json: "));
+  auto other = flux();
+  CHECK_THAT(other->put("tokenizer.json", read(other->path() / "tokenizer_2.json")).refusal(),
+             Contains("tokenizer.json: 'a photo of an astronaut riding a horse' has the ids [") &&
+                 Contains("this is not the tokenizer that the bundle was exported with"));
+  CHECK_THAT(flux()->replace("rows = 896", "rows = 895").refusal(),
+             Contains("ids go up to 895, but the text encoder has 895 embeddings"));
+  CHECK_THAT(flux()->replace("length = 16", "length = 77").refusal(),
+             Contains("a prompt has 16 ids, bundle.toml says 77"));
+  CHECK_THAT(flux()->replace("prepare = \"none\"", "prepare = \"upper\"").refusal(),
+             Contains("text_encoder.prepare is \"upper\", expected one of none, lower_strip"));
+  CHECK_THAT(flux()->replace("samples = [", "samples = [\"more\", ").refusal(),
+             Contains("samples has 5 texts and ids has 4 lists"));
+  CHECK_THAT(flux()->drop_prompts().replace("pooled = [16]", "pooled = [768]").refusal(),
+             Contains("the text encoder makes 'pooled' [1, 16], expected [1, 768]"));
+  auto program = flux();
+  CHECK_THAT(program->put("text_encoder.pt", read(program->path() / "denoiser.pt")).refusal(),
+             Contains("text_encoder.pt: the text encoder, given ids and masks [1, 16]"));
+  CHECK_THAT(Copy("sd15").replace("file = \"prompts.safetensors\"\n", "").refusal(),
+             Contains("condition.file is missing"));
 }
 
 }  // namespace winnow

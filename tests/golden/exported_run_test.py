@@ -49,8 +49,9 @@ def done(*words):
 
 
 def best(run):
-    summary = json.loads((pathlib.Path(run) / "summary.json").read_text())
-    return summary["tasks"][0]["best"]
+    """The recipe of the best candidate, and its sample's hash and scores."""
+    task = json.loads((pathlib.Path(run) / "summary.json").read_text())["tasks"][0]
+    return task["best"], task["hash"], task["scores"]
 
 
 def size(picture):
@@ -109,9 +110,16 @@ def main():
     a_study_has_a_row_for_each_budget()
     # A run directory may go on with what it was made with, and with nothing else.
     done("show", "locked", "best")
-    # What is not encoded is found out before anything is spent.
+    # Any prompt is encoded on the way; what is not seen of it is said, and isolation changes nothing.
+    long = 'tasks.prompts=["a red square, ' + "naïve 東京, " * 9 + '"]'
+    assert "is longer than the 16 tokens of tokenizer.json" in " ".join(done(
+        "run", "run.toml", long, "--out", "other").split())
+    assert "is longer than the 16 tokens" in " ".join(done(
+        "run", "run.toml", long, "sampler.isolate=plugin", "--out", "other-isolated").split())
+    assert best("other") == best("other-isolated") != best("trusted")
+    # Without text encoders, what is not encoded is found out before anything is spent.
     refused(2, "the prompt 'a red square' is not among the 2", "run", "run.toml", 'tasks.prompts=["a red square"]',
-            "--out", "none")
+            f"sampler.bundle={SOURCE}/tests/golden/bundles/sd15", "sampler.trust=full", "--out", "none")
     # Any change of it, though bundle.toml agrees, is another program.
     toml = pathlib.Path("flux/bundle.toml")
     toml.write_text(toml.read_text().replace("steps = ", "steps =  "))

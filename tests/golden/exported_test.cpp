@@ -47,11 +47,14 @@ TEST_CASE("winnow.exported ends where its pipelines do", "[golden][exported]") {
     const std::string name = entry.path().filename().string();
     const json expected = golden(name);
     for (const json& one : expected["cases"]) {
-      ExportedBench bench(entry.path(),
-                          {.solver = one["solver"], .steps = one["steps"], .eta = one["eta"]});
+      ExportedBench bench(entry.path(), {.solver = one["solver"],
+                                         .steps = one["steps"],
+                                         .eta = one["eta"],
+                                         .negative_prompt = one.value("negative", "")});
       bench.start(expected["prompts"], expected["classes"]);
       bench.walk(bench.sampler.info(0).times);
-      INFO(name << " with " << one["solver"] << ", eta " << one["eta"]);
+      INFO(name << " with " << one["solver"] << ", eta " << one["eta"]
+                << one.value("negative", ""));
       const double latents = difference(all(bench), one["latents"]);
       CHECK(latents < 1e-4);
       Tensor samples(2, bench.sampler.info(0).sample_shape);
@@ -210,6 +213,19 @@ TEST_CASE("winnow.exported: an unknown prompt fails its item alone, with the nea
   CHECK_THAT(failures[1].text, Catch::Contains("the prompt 'a red cirkle' is not among the 2") &&
                                    Catch::Contains("the nearest are 'a red circle', 'a blue") &&
                                    Catch::Contains("encode_prompts.py PIPELINE_DIR"));
+}
+
+TEST_CASE("winnow.exported: with text encoders any prompt is taken that is UTF-8", "[exported]") {
+  ExportedBench bench(bundles() / "flux");
+  const ItemFailures failures = bench.start({"a purple dog", "a \xff"}, {-1, -1});
+  CHECK(failures[0].status == WN_OK);
+  CHECK(failures[1].status == WN_E_INVALID_ARGUMENT);
+  CHECK_THAT(failures[1].text,
+             Catch::Contains("the prompt cannot be encoded") && Catch::Contains("UTF-8"));
+  bench.start({"a purple dog", "a red circle"}, {-1, -1});
+  const auto kept = bench.item(0);
+  bench.walk({1, 0.5});
+  CHECK(bench.item(0) != kept);
 }
 
 TEST_CASE("winnow.exported: options that the bundle cannot follow are refused", "[exported]") {

@@ -6,12 +6,16 @@
 The seed is fixed, and every weight is moved from where its layer starts, so that none is zero.
 """
 import argparse
+import json
+import pathlib
 import string
+import tempfile
 
 import diffusers as d
 import torch
 import transformers as t
 
+TOKENIZERS = pathlib.Path(__file__).parent / "tokenizer_files"
 WORDS = ["red", "green", "blue", "circle", "square"]
 STABLE_DIFFUSION = dict(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
 
@@ -143,11 +147,35 @@ def ltx():
             max_image_seq_len=4096, shift_terminal=0.1))
 
 
+def tokenizer_of(name):
+    """One of tokenizer_files/, which know more than letters, as its class of transformers."""
+    text = (TOKENIZERS / f"{name}.json").read_text(encoding="utf-8")
+    if name == "clip":
+        model = json.loads(text)["model"]
+        return t.CLIPTokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]], model_max_length=16)
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "tokenizer.json").write_text(text, encoding="utf-8")
+        return t.T5TokenizerFast.from_pretrained(folder, extra_ids=5, model_max_length=16)
+
+
+def give_tokenizers(pipeline):
+    """Other tokenizers, and embeddings for their tokens; all else stays as it is."""
+    torch.manual_seed(3)
+    for name in [name for name in pipeline.components if name.startswith("tokenizer")]:
+        tokenizer = tokenizer_of("clip" if type(getattr(pipeline, name)) is t.CLIPTokenizer else "t5")
+        encoder = getattr(pipeline, name.replace("tokenizer", "text_encoder"))
+        encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            setattr(encoder.config, key, getattr(tokenizer, key))
+        torch.nn.init.normal_(encoder.get_input_embeddings().weight)
+        setattr(pipeline, name, tokenizer)
+
+
 PIPELINES = {f.__name__: f for f in (sd15, flux, ddpm, dit, pixart, sdxl, sd3, ltx)}
 
 
-def make(name, folder):
-    """Writes the pipeline and returns it."""
+def make(name, folder, every_text=False):
+    """Writes the pipeline and returns it. every_text: its tokenizers know more than letters."""
     torch.manual_seed(2)
     pipeline = PIPELINES[name]()
     for part in pipeline.components.values():
@@ -157,6 +185,8 @@ def make(name, folder):
         with torch.no_grad():
             for parameter in part.parameters():
                 parameter += 0.05 * torch.randn_like(parameter)
+    if every_text:
+        give_tokenizers(pipeline)
     pipeline.save_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

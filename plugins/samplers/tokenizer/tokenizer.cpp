@@ -26,7 +26,8 @@ struct Tokenizer::Parts {
 
   std::vector<int64_t> tokens(std::string_view text) const;  // without special tokens around them
   void encode_piece(const Text& piece, std::vector<int64_t>& ids) const;
-  void truncate(std::vector<int64_t>& ids, const Truncation& truncation) const;
+  // How many ids are gone.
+  size_t truncate(std::vector<int64_t>& ids, const Truncation& truncation) const;
   Encoding finish(const std::vector<int64_t>& ids, const std::optional<Padding>& padding) const;
 
   tokenizer::Normalizer normalizer;       // may be empty
@@ -80,21 +81,22 @@ std::vector<int64_t> Tokenizer::Parts::tokens(std::string_view text) const {
   return ids;
 }
 
-void Tokenizer::Parts::truncate(std::vector<int64_t>& ids, const Truncation& truncation) const {
+size_t Tokenizer::Parts::truncate(std::vector<int64_t>& ids, const Truncation& truncation) const {
   const auto special = static_cast<int64_t>(frame.size());
   if (truncation.length < special)
     throw std::runtime_error("a length of " + std::to_string(truncation.length) +
                              " leaves no room for the " + std::to_string(special) +
                              " special tokens around a text");
   const auto excess = static_cast<int64_t>(ids.size()) - (truncation.length - special);
-  if (excess <= 0) return;
+  if (excess <= 0) return 0;
   const auto begin = truncation.left ? ids.begin() : ids.end() - excess;
   ids.erase(begin, begin + excess);
+  return static_cast<size_t>(excess);
 }
 
 Encoding Tokenizer::Parts::finish(const std::vector<int64_t>& ids,
                                   const std::optional<Padding>& padding) const {
-  Encoding out{frame.before, {}};
+  Encoding out{frame.before, {}, 0};
   out.ids.insert(out.ids.end(), ids.begin(), ids.end());
   out.ids.insert(out.ids.end(), frame.after.begin(), frame.after.end());
   out.mask.assign(out.ids.size(), 1);
@@ -117,8 +119,10 @@ Tokenizer Tokenizer::load(const std::string& path) try {
 
 Encoding Tokenizer::encode(std::string_view text) const {
   std::vector<int64_t> ids = parts_->tokens(text);
-  if (parts_->truncation) parts_->truncate(ids, *parts_->truncation);
-  return parts_->finish(ids, parts_->padding);
+  const size_t cut = parts_->truncation ? parts_->truncate(ids, *parts_->truncation) : 0;
+  Encoding out = parts_->finish(ids, parts_->padding);
+  out.cut = cut;
+  return out;
 }
 
 Encoding Tokenizer::encode(std::string_view text, size_t length, std::optional<int64_t> pad) const {
@@ -133,8 +137,10 @@ Encoding Tokenizer::encode(std::string_view text, size_t length, std::optional<i
   const auto fixed = static_cast<int64_t>(length);
   const bool left = parts_->padding && parts_->padding->left;
   std::vector<int64_t> ids = parts_->tokens(text);
-  parts_->truncate(ids, {parts_->truncation && parts_->truncation->left, fixed});
-  return parts_->finish(ids, Padding{left, pad ? *pad : parts_->padding->id, fixed, 1});
+  const size_t cut = parts_->truncate(ids, {parts_->truncation && parts_->truncation->left, fixed});
+  Encoding out = parts_->finish(ids, Padding{left, pad ? *pad : parts_->padding->id, fixed, 1});
+  out.cut = cut;
+  return out;
 }
 
 std::optional<int64_t> Tokenizer::id(std::string_view token) const {

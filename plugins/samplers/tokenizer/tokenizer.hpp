@@ -29,6 +29,7 @@ namespace winnow {
 struct Encoding {
   std::vector<int64_t> ids;
   std::vector<int64_t> mask;  // as long as ids: 1 for a token, 0 for padding
+  size_t cut = 0;             // ids of the text that there was no room for
 };
 
 // Immutable: any number of threads may use one, and copies are cheap. Every refusal is a
