@@ -4,6 +4,9 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "host/cli_verbs.hpp"
 #include "host/cli_watcher.hpp"
 #include "host/code_trust.hpp"
@@ -39,6 +42,13 @@ std::vector<std::string> all_plugins_of(const Loaded& one) {
   return {ids.begin(), ids.end()};
 }
 
+std::vector<NamedCode> all_code_of(const Loaded& one, const Registry& registry) {
+  std::vector<NamedCode> all;
+  for (const StudyPoint& point : one.points)
+    std::ranges::move(code_of_config(point.config, registry), std::back_inserter(all));
+  return all;
+}
+
 // All of them before the first run.
 std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) {
   std::vector<Loaded> all;
@@ -51,8 +61,7 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
                                               one.study.file, one.study.name));
     one.points = study_points(one.study, registry);
     require_locked(one.study.base, all_plugins_of(one), registry);
-    for (const StudyPoint& point : one.points)
-      require_trust(one.study.base, point.config, registry);
+    require_trust(one.study.base, all_code_of(one, registry));
     check_columns(one.study, one.points);
     check_result_columns(one.study, possible_columns(one.study, one.points));
     // --quick leaves out points, and with them what others are compared with.

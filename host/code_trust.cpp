@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "host/disk.hpp"
 #include "host/error.hpp"
@@ -78,10 +79,12 @@ std::vector<NamedCode> code_of_config(const RunConfig& config, const Registry& r
   return out;
 }
 
-void require_trust(const fs::path& config_file, const RunConfig& config, const Registry& registry) {
+void require_trust(const fs::path& config_file, const std::vector<NamedCode>& named) {
   const fs::path folder = fs::absolute(config_file).parent_path();
-  for (const NamedCode& code : code_of_config(config, registry)) {
+  std::set<fs::path> seen;
+  for (const NamedCode& code : named) {
     if (code.trusted || !fs::exists(code.path)) continue;  // what is not there the plugin refuses
+    if (!seen.insert(code.path).second) continue;
     const std::string hash = sha256_hex_of_code(code.path);
     if (is_locked(folder, code, hash)) continue;
     throw Error(

@@ -31,8 +31,7 @@ std::vector<NamedCode> code_of_config(const RunConfig& config, const Registry& r
 
 // Each of them is trusted, or its hash is in the winnow-plugins.lock beside `config_file`, or in
 // the lock.json of the run directory whose run.toml that is. Else Error(Exit::kPlugin) with the
-// hash and both ways to allow it.
-void require_trust(const std::filesystem::path& config_file, const RunConfig& config,
-                   const Registry& registry);
+// hash and both ways to allow it. What several of them name is hashed once.
+void require_trust(const std::filesystem::path& config_file, const std::vector<NamedCode>& named);
 
 }  // namespace winnow

@@ -84,6 +84,9 @@ axes = [{ key = "budget.candidates", values = [3, 1] }]
 """)
     assert "2 made, 0 were finished, 2 in the table" in done("study", "study.toml", "--out", "studies", "--progress", "none")
     assert "0 made, 2 were finished, 2 in the table" in done("study", "study.toml", "--out", "studies", "--progress", "none")
+    os.rename("winnow-plugins.lock", "kept.lock")
+    refused(3, "option bundle of winnow.exported names a program", "study", "study.toml", "--out", "unlocked")
+    os.rename("kept.lock", "winnow-plugins.lock")
 
 
 def main():
