@@ -12,7 +12,7 @@
 #include <torch/headeronly/version.h>
 
 #include <cstdio>
-#include <exception>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -41,7 +41,8 @@ struct Loop {
 
   Loop(const Bundle& read, uint32_t steps)
       : bundle(read),
-        denoiser(read, at::kCPU, -1),
+        denoiser(read, at::kCPU, -1,
+                 [](const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }),
         decoder(vae::decoder_from_tensors(to_tensors(read_safetensors(read.decoder.string())))),
         path(read.schedule, read.solver, steps) {}
 
@@ -70,7 +71,7 @@ struct Loop {
     return -(mean - 0.5) * (mean - 0.5);
   }
 
-  Seconds run(const std::string& prompt, int candidates, int batch) const {
+  Seconds run(const std::string& prompt, int candidates, int batch) {
     const c10::InferenceMode guard;
     Seconds seconds;
     const auto start = Clock::now();
@@ -97,7 +98,9 @@ int main(int argc, char** argv) try {
     return 2;
   }
   const Bundle bundle = read_bundle(words[0], TORCH_VERSION, at::get_cpu_capability());
-  const Loop loop(bundle, static_cast<uint32_t>(bench::option(words, "--steps", 8)));
+  Loop loop(bundle, static_cast<uint32_t>(bench::option(words, "--steps", 8)));
+  if (const std::string why = loop.denoiser.refusal({-1, words[2]}); !why.empty())
+    throw std::runtime_error(why);
   const Seconds seconds = loop.run(words[2], bench::option(words, "--candidates", 64),
                                    bench::option(words, "--batch", 8));
   std::printf(
