@@ -26,7 +26,7 @@ import encode_prompts  # noqa: E402
 import export_diffusers  # noqa: E402
 import schedules  # noqa: E402
 
-NAMES = {"torchscript": ["flux", "sd15", "dit", "pixart", "sdxl", "sd3", "ltx"], "pt2": ["flux", "sd15"]}[FORM]
+NAMES = ["flux", "sd15", "dit", "pixart", "sdxl", "sd3", "ltx"]
 
 
 def command(*words):
