@@ -14,6 +14,7 @@
 #include "host/reference_file.hpp"
 #include "host/study_config.hpp"
 #include "plugins/safetensors.hpp"
+#include "plugins/samplers/tokenizer/tokenizer.hpp"
 #include "tests/support/toy_packages.hpp"
 
 namespace winnow::fuzz {
@@ -145,13 +146,37 @@ void read_tensors(std::string_view bytes) {
   }
 }
 
+void encode_a_text(const Tokenizer& tokenizer, std::string_view text) {
+  Encoding encoding;
+  try {
+    encoding = tokenizer.encode(text);
+  } catch (const std::runtime_error&) {  // an unknown token that the model does not have, say
+    return;
+  }
+  promise(encoding.mask.size() == encoding.ids.size(), "a mask of another length than the ids");
+  for (const int64_t id : encoding.ids)
+    promise(id >= 0 && id < tokenizer.size(), "an id beyond the tokenizer's size");
+}
+
+void read_a_tokenizer(std::string_view bytes) {
+  const fs::path path = Desk::instance().file("tokenizer.json", bytes);
+  try {
+    const Tokenizer tokenizer = Tokenizer::load(path.string());
+    for (const char* text :
+         {"", " a  Cat's nai\u0308ve </s>", "\u6771\u4eac \U0001F3A8 \uff46\ufb01 100", "a \xff"})
+      encode_a_text(tokenizer, text);
+  } catch (const std::runtime_error&) {
+  }
+}
+
 }  // namespace
 
 std::span<const Target> targets() {
-  static const Target kTargets[] = {{"manifest", read_a_manifest}, {"config", read_a_config},
-                                    {"study", read_a_study},       {"png", read_a_png},
-                                    {"journal", read_a_journal},   {"statistics", read_statistics},
-                                    {"idx", read_an_idx_file},     {"safetensors", read_tensors}};
+  static const Target kTargets[] = {{"manifest", read_a_manifest},  {"config", read_a_config},
+                                    {"study", read_a_study},        {"png", read_a_png},
+                                    {"journal", read_a_journal},    {"statistics", read_statistics},
+                                    {"idx", read_an_idx_file},      {"safetensors", read_tensors},
+                                    {"tokenizer", read_a_tokenizer}};
   return kTargets;
 }
 
