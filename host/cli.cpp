@@ -10,6 +10,7 @@
 #include <new>
 #include <system_error>
 
+#include "host/caught_error.hpp"
 #include "host/cli_verbs.hpp"
 #include "host/console.hpp"
 #include "host/guard.hpp"
@@ -92,47 +93,6 @@ Answer answer_to(const CommandLine& line, const StopSignals& signals, ProgressPr
   throw std::logic_error("a verb without an answer");
 }
 
-// From the operating system, by way of the standard library.
-Exit exit_of(const std::error_code& code) {
-  if (code == std::errc::no_space_on_device || code == std::errc::not_enough_memory ||
-      code == std::errc::io_error || code == std::errc::too_many_files_open ||
-      code == std::errc::resource_unavailable_try_again || code.value() == EDQUOT)
-    return Exit::kResources;
-  if (code == std::errc::permission_denied || code == std::errc::read_only_file_system ||
-      code == std::errc::no_such_file_or_directory || code == std::errc::not_a_directory ||
-      code == std::errc::filename_too_long || code == std::errc::operation_not_permitted)
-    return Exit::kUsage;
-  return Exit::kInternal;
-}
-
-std::string report_please(const std::string& what) {
-  return fmt::format(
-      "internal error: {}; this is a mistake in winnow {}: please report it with the "
-      "command and the config",
-      what, WN_SDK_VERSION);
-}
-
-// The exception that is being handled.
-Error as_error() {
-  try {
-    throw;
-  } catch (const Error& error) {
-    return error;
-  } catch (const Stopped&) {
-    return Error(Exit::kInterrupted, "stopped on request, before anything was made");
-  } catch (const std::bad_alloc&) {
-    return Error(Exit::kResources,
-                 "out of memory; a smaller [execution] batch or cache needs less");
-  } catch (const std::system_error& error) {
-    const Exit exit = exit_of(error.code());
-    return Error(exit, exit == Exit::kInternal ? report_please(error.what()) : error.what());
-  } catch (const std::exception& error) {
-    return Error(Exit::kInternal, report_please(error.what()));
-  } catch (...) {
-    return Error(Exit::kInternal, report_please("an unknown exception"));
-  }
-}
-
 // Paths and plugins' texts need not be UTF-8; JSON must be.
 std::string json_text(const nlohmann::ordered_json& json) {
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -151,7 +111,7 @@ class Command {
       json_ = line.json;
       return perform(line);
     } catch (...) {
-      return fail(as_error());
+      return fail(caught_error());
     }
   }
 
@@ -169,7 +129,7 @@ class Command {
       return static_cast<int>(answer.exit);
     } catch (...) {
       progress.clear();
-      return fail(as_error());
+      return fail(caught_error());
     }
   }
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint32_t kVisible = 84;   // pixels that a small tile is enlarged to
 constexpr std::uint32_t kLargest = 256;  // pixels of a tile at most
+constexpr std::uint32_t kWidest = 4;     // times as wide as high
 constexpr std::uint32_t kFrame = 3;      // around the best; the first has the same room, left white
 constexpr std::uint32_t kGap = 10;       // between tasks and around all
 constexpr std::array<std::uint8_t, 3> kGreen = {0, 158, 75};
@@ -46,6 +47,10 @@ void fill(Image& canvas, std::uint32_t x, std::uint32_t y, std::uint32_t width,
                     static_cast<std::ptrdiff_t>((std::size_t{row} * canvas.width + column) * 3));
 }
 
+std::uint32_t shrink_of(const Image& tile) {
+  return (std::max(tile.width, tile.height) + kLargest - 1) / kLargest;
+}
+
 struct Layout {
   std::uint32_t shrink = 1, scale = 1;
   std::uint32_t tile_width = 0, tile_height = 0;  // as shown
@@ -59,7 +64,7 @@ struct Layout {
 Layout lay_out(const Image& tile, std::uint32_t tasks) {
   Layout layout;
   const std::uint32_t longest = std::max(tile.width, tile.height);
-  layout.shrink = (longest + kLargest - 1) / kLargest;
+  layout.shrink = shrink_of(tile);
   layout.scale = std::max(1u, (kVisible + longest / 2) / longest);
   layout.tile_width = std::max(1u, tile.width / layout.shrink) * layout.scale;
   layout.tile_height = std::max(1u, tile.height / layout.shrink) * layout.scale;
@@ -102,7 +107,24 @@ const Image& sample_tile(std::span<const std::pair<Image, Image>> pairs) {
   return *found;
 }
 
+Image left_part(const Image& image, std::uint32_t width) {
+  Image part{width, image.height, image.channels, {}};
+  const std::size_t row = std::size_t{image.width} * image.channels;
+  for (std::size_t y = 0; y < image.height; ++y) {
+    const auto begin = image.pixels.begin() + static_cast<std::ptrdiff_t>(y * row);
+    part.pixels.insert(part.pixels.end(), begin, begin + std::ptrdiff_t{width} * image.channels);
+  }
+  return part;
+}
+
 }  // namespace
+
+Image gallery_tile(const Image& image) {
+  if (image.width == 0) return image;
+  if (image.width > std::uint64_t{kWidest} * image.height)
+    return gallery_tile(left_part(image, kWidest * image.height));
+  return shrink(image, shrink_of(image));
+}
 
 Image make_gallery(std::span<const std::pair<Image, Image>> first_and_best,
                    std::uint32_t max_tasks) {

@@ -92,9 +92,10 @@ void write_gallery(RunDirectory& directory, const Json& summary) {
   for (const Json& task : summary.at("tasks")) {
     if (pairs.size() == kGalleryTasks) break;
     if (!task.contains("sample") || !task.contains("first")) continue;
-    pairs.emplace_back(
-        read_png(directory.path() / task.at("first").at("sample").get<std::string>()),
-        read_png(directory.path() / task.at("sample").get<std::string>()));
+    const auto tile = [&](const Json& file) {  // small at once: full pictures may fill the memory
+      return gallery_tile(read_png(directory.path() / file.get<std::string>()));
+    };
+    pairs.emplace_back(tile(task.at("first").at("sample")), tile(task.at("sample")));
   }
   if (pairs.empty()) return;
   directory.write_file("gallery.png", encode_png(make_gallery(pairs, kGalleryTasks), ""));

@@ -37,7 +37,8 @@ class StudyScheduler {
       : request_(request),
         settings_(jobs),
         tally_(request),
-        todo_(wanted_points(request.points, request.only)) {}
+        todo_(wanted_points(request.points, request.only)),
+        most_(std::clamp<std::size_t>(todo_.size(), 1, jobs.count)) {}
 
   StudyOutcome run() {
     for (hand_out(); !busy_.empty(); hand_out()) wait();
@@ -51,31 +52,50 @@ class StudyScheduler {
 
   void hand_out() {
     if (stopping() || full_) return;
-    while (busy_.size() < settings_.count) {
+    while (busy_.size() < most_) {
       const std::optional<std::size_t> point = next();
       if (!point) return;
+      Job& job = idle_job();
+      try {
+        begin(job, *point);
+      } catch (const Error&) {  // no worker can be started: fewer go on
+        if (busy_.empty()) throw;
+        most_ = busy_.size();
+        return;
+      }
       todo_.erase(*point);
       busy_.insert(*point);
-      Job& job = idle_job();
       job.point = *point;
       job.progress = {};
       job.progress.mean_best = job.progress.mean_gain = NAN;
-      if (!job.worker->begin(*point)) lost(job);
     }
   }
 
-  // The first whose pools are as they will be.
+  // By a new worker where there is none, or where the idle one has died.
+  void begin(Job& job, std::size_t point) {
+    const std::string& folder = request_.points[point].folder;
+    if (job.worker && job.worker->begin(point, folder)) return;
+    const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+    const auto share = std::max(1u, cores / static_cast<unsigned>(most_));
+    job.worker.reset();
+    job.worker = std::make_unique<StudyWorker>(settings_.words, share);
+    job.worker->begin(point, folder);  // if that fails, so does reading its answer
+  }
+
+  // The first whose pools are as they will be, and whose folder nobody works in.
   std::optional<std::size_t> next() {
     for (auto point = todo_.begin(); point != todo_.end();) {
       if (!tally_.may_begin(*point)) {
         point = todo_.erase(point);
         continue;
       }
-      const auto& pools = request_.points[*point].pools;
-      if (std::ranges::none_of(pools, [&](std::size_t pool) {
-            return todo_.contains(pool) || busy_.contains(pool);
-          }))
-        return *point;
+      const StudyPoint& one = request_.points[*point];
+      const bool waits = std::ranges::any_of(one.pools, [&](std::size_t pool) {
+        return todo_.contains(pool) || busy_.contains(pool);
+      });
+      const bool twin_at_work = std::ranges::any_of(
+          busy_, [&](std::size_t busy) { return request_.points[busy].folder == one.folder; });
+      if (!waits && !twin_at_work) return *point;
       ++point;
     }
     return std::nullopt;
@@ -83,11 +103,7 @@ class StudyScheduler {
 
   Job& idle_job() {
     const auto idle = std::ranges::find_if(jobs_, [](const Job& job) { return !job.point; });
-    Job& job = idle != jobs_.end() ? *idle : jobs_.emplace_back();
-    const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-    const auto share = std::max(1u, cores / static_cast<unsigned>(settings_.count));
-    if (!job.worker) job.worker = std::make_unique<StudyWorker>(settings_.words, share);
-    return job;
+    return idle != jobs_.end() ? *idle : jobs_.emplace_back();
   }
 
   void wait() {
@@ -153,6 +169,7 @@ class StudyScheduler {
   const StudyJobs& settings_;
   StudyTally tally_;
   std::set<std::size_t> todo_, busy_;
+  std::size_t most_;  // at work at once
   std::list<Job> jobs_;
   bool full_ = false, asked_ = false;  // full_: nothing more can be begun
 };

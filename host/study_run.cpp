@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -103,13 +104,13 @@ bool StudyTally::add(std::size_t index, const PointResult& result) {
     case PointResult::kMade:
       ++outcome_.made;
       if (result.exit == Exit::kCandidates)
-        outcome_.failed.push_back({label, "some of its tasks failed", Exit::kCandidates});
+        outcome_.failed.push_back({index, label, "some of its tasks failed", Exit::kCandidates});
       return true;
     case PointResult::kStopped:
       outcome_.exit = Exit::kCheckpointed;
       return false;
     case PointResult::kFailed:
-      outcome_.failed.push_back({label, result.why, result.exit});
+      outcome_.failed.push_back({index, label, result.why, result.exit});
       failed_.insert(index);
       return result.exit != Exit::kResources;
   }
@@ -118,6 +119,7 @@ bool StudyTally::add(std::size_t index, const PointResult& result) {
 
 StudyOutcome StudyTally::outcome() const {
   StudyOutcome outcome = outcome_;
+  std::ranges::stable_sort(outcome.failed, {}, &FailedPoint::index);
   if (outcome.exit == Exit::kDone && !outcome.failed.empty())
     outcome.exit = outcome.failed.front().exit;
   return outcome;

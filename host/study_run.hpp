@@ -46,6 +46,7 @@ struct StudyRequest {
 };
 
 struct FailedPoint {
+  std::size_t index;
   std::string label, why;
   Exit exit;
 };

@@ -2,6 +2,7 @@
 #include "host/study_worker.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/prctl.h>
@@ -15,12 +16,15 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "host/caught_error.hpp"
+#include "host/guard.hpp"
+
 namespace winnow {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kLargestMessage = 64 << 10;
+constexpr std::size_t kLargestMessage = 128 << 10;  // of 16 KiB, each byte perhaps as \u0000
 constexpr auto kProgressEvery = std::chrono::milliseconds(100);
 
 json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
@@ -109,7 +113,9 @@ StudyWorker::~StudyWorker() {
   how_ended();
 }
 
-bool StudyWorker::begin(std::size_t point) { return send(socket(), {{"point", point}}); }
+bool StudyWorker::begin(std::size_t point, const std::string& folder) {
+  return send(socket(), {{"point", point}, {"folder", folder}});
+}
 
 std::optional<WorkerMessage> StudyWorker::receive() {
   const std::optional<json> packet = winnow::receive(socket());
@@ -138,6 +144,28 @@ std::string StudyWorker::how_ended() {
   return fmt::format("was ended by {}", name ? fmt::format("SIG{}", name) : "a signal");
 }
 
+namespace {
+
+PointResult made_of(PointMaker& maker, const StudyRequest& request, const json& order) try {
+  const std::size_t point = order.at("point");
+  if (point >= request.points.size() || request.points[point].folder != order.at("folder"))
+    throw Error(Exit::kUsage,
+                "the study's files were changed while it ran; the same command goes on");
+  return maker.make(point);
+} catch (const Stopped&) {
+  return {PointResult::kStopped, Exit::kCheckpointed, ""};
+} catch (...) {
+  const Error error = caught_error();
+  return {PointResult::kFailed, error.exit(), error.what()};
+}
+
+bool is_closed(int socket) {
+  pollfd file{socket, 0, 0};
+  return ::poll(&file, 1, 0) > 0 && (file.revents & POLLHUP) != 0;
+}
+
+}  // namespace
+
 void serve_points(StudyRequest request, int socket) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // nobody would go on with what a lost worker makes
   auto last = std::chrono::steady_clock::time_point::min();
@@ -150,7 +178,8 @@ void serve_points(StudyRequest request, int socket) {
   request.on_notice = [&](const std::string& text) { send(socket, {{"notice", shortened(text)}}); };
   PointMaker maker(request);
   while (const std::optional<json> order = receive(socket)) {
-    const PointResult result = maker.make(order->at("point"));
+    if (is_closed(socket)) return;  // its sender died before it could be noticed above
+    const PointResult result = made_of(maker, request, *order);
     send(socket, {{"kind", result.kind}, {"exit", result.exit}, {"why", shortened(result.why)}});
   }
 }

@@ -33,8 +33,9 @@ class StudyWorker {
   StudyWorker& operator=(const StudyWorker&) = delete;
 
   int socket() const { return socket_.fd(); }  // for poll()
-  // False: the process has ended.
-  bool begin(std::size_t point);
+  // False: the process has ended. `folder` is the point's: the worker reads the study for itself,
+  // and refuses a point of another one.
+  bool begin(std::size_t point, const std::string& folder);
   // Waits for one message; nothing: the process has ended.
   std::optional<WorkerMessage> receive();
   void ask_to_stop();       // SIGTERM: it commits what it has

@@ -31,6 +31,7 @@ WriteBehind::~WriteBehind() {
 void WriteBehind::sample(std::string name, Image image, std::string recipe_json) {
   open_.bytes += image.pixels.size() + recipe_json.size();
   open_.samples.push_back({std::move(name), std::move(image), std::move(recipe_json)});
+  if (open_.bytes >= kMostWaiting) commit();  // its own record is still to come
 }
 
 void WriteBehind::record(std::string payload) {

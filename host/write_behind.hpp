@@ -28,7 +28,8 @@ class WriteBehind {
   void sample(std::string name, Image image, std::string recipe_json);
   void record(std::string payload);
   // Hands over what came since the last time: it will be durable in this order, samples before the
-  // records of the same group. Returns at once, unless more than 64 MiB wait for the disk.
+  // records of the same group. Returns at once, unless more than 64 MiB wait for the disk. So does
+  // a sample that brings more than that together by itself.
   void commit();
   // commit(), and waits until all of it is durable.
   void flush();

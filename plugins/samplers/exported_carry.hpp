@@ -49,16 +49,15 @@ class ExportedCarry {
   // Behind a step: the newest prediction [n, elements], at the times where the step began. What was
   // predicted here is of the past.
   void push(const at::Tensor& predicted) {
-    here().zero_();
-    std::fill(batch_.has_eval().begin(), batch_.has_eval().end(), uint8_t{0});
-    if (slots_ == 0) return;
     for (int64_t slot = slots_ - 1; slot > 0; --slot) {
       before(slot).copy_(before(slot - 1));
       kept().select(1, slot).copy_(kept().select(1, slot - 1));
     }
-    before(0).copy_(predicted);
-    for (size_t i = 0; i < batch_.size(); ++i)
+    if (slots_ > 0) before(0).copy_(predicted);
+    for (size_t i = 0; slots_ > 0 && i < batch_.size(); ++i)
       kept()[static_cast<int64_t>(i)][0] = batch_.from_time()[i];
+    here().zero_();  // last: `predicted` may be this very memory
+    std::fill(batch_.has_eval().begin(), batch_.has_eval().end(), uint8_t{0});
   }
 
  private:

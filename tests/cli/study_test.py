@@ -150,6 +150,13 @@ class Studies(CliTest):
         self.assertEqual(len(set(replayed[0].values())), 4)  # all of 1, 2 or 4 for each task, and none by the pools
         self.assertEqual(*replayed)
 
+    def test_equal_runs_of_two_sweeps_are_made_once(self):
+        self.long_study()
+        self.write("long.toml", (self.folder / "long.toml").read_text().replace("values = [1, 400000]", "values = [400000]").replace("400000", "40000")
+                   + '[[sweep]]\nlabel = "again"\nset = { "sampler.size" = 16, "budget.nfe" = 40000, "search.candidates" = 40000 }\n')
+        study = self.json("study", "long.toml", "--jobs", "4")["studies"][0]
+        self.assertEqual((study["made"], study["were_finished"], study["failed"]), (2, 2, []))
+
     def long_study(self):
         self.write("long.toml", STUDY.replace("[[sweep]]", '[[sweep]]\nset = { "sampler.size" = 16, "budget.nfe" = 400000 }')
                    .replace("values = [1, 2, 4]", "values = [1, 400000]"))

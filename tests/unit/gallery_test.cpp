@@ -1,6 +1,7 @@
 // gallery_test.cpp: the picture of first and best candidates.
 #include "host/gallery.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "host/error.hpp"
@@ -72,4 +73,16 @@ TEST_CASE("a gallery of nothing or of unequal sizes is a fault of the caller", "
   CHECK_THROWS_AS(make_gallery(two), Error);
   two.assign(1, {});
   CHECK_THROWS_AS(make_gallery(two), Error);
+}
+
+TEST_CASE("a gallery's tile is small, and of a strip of frames the left part", "[gallery]") {
+  Image strip{1200, 100, 3, {}};
+  for (std::uint32_t y = 0; y < 100; ++y)
+    for (std::uint32_t x = 0; x < 1200; ++x)
+      strip.pixels.insert(strip.pixels.end(), 3, x < 400 ? std::uint8_t{200} : std::uint8_t{0});
+  const Image tile = gallery_tile(strip);
+  CHECK(tile.width == 200);
+  CHECK(tile.height == 50);
+  CHECK(std::ranges::all_of(tile.pixels, [](int value) { return value == 200; }));
+  CHECK(gallery_tile(Image{}).width == 0);
 }

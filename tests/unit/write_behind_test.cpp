@@ -97,11 +97,14 @@ TEST_CASE("too much for a slow disk is waited for", "[write_behind]") {
   behind.record(std::string(65 << 20, 'b'));
   behind.commit();
   std::atomic<bool> handed_over = false;
+  std::atomic<int> about_to = 0;
   std::thread caller([&] {
     behind.record("c");
+    about_to = 1;
     behind.commit();
     handed_over = true;
   });
+  wait_for(about_to, 1);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   CHECK_FALSE(handed_over);
   disk.may.release(3);
