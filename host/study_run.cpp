@@ -36,8 +36,8 @@ bool FinishedRuns::has(const fs::path& run, const RunConfig& config) {
   const json lock = json::parse(text_of(run / "lock.json"), nullptr, /*allow_exceptions=*/false);
   if (!lock.is_object() || !lock.contains("files")) return false;
   for (const auto& [file, hash] : lock["files"].items()) {
-    auto [known, is_new] = hashes_.try_emplace(file);
-    if (is_new) known->second = sha256_hex_of_code(file);
+    auto known = hashes_.find(file);
+    if (known == hashes_.end()) known = hashes_.emplace(file, sha256_hex_of_code(file)).first;
     if (hash == known->second) continue;
     throw Error(Exit::kUsage,
                 fmt::format("'{}' was made with another '{}': give another folder with --out, or "
@@ -57,6 +57,8 @@ PointResult PointMaker::make(std::size_t index) try {
   const StudyPoint& point = request_.points[index];
   if (finished_.has(directory(request_, point), point.config))
     return {PointResult::kWasFinished, Exit::kDone, ""};
+  // Again, for hours may have passed since the study was read.
+  require_trust(request_.study.base, code_of_config(point.config, request_.registry));
   if (request_.on_notice) request_.on_notice(point_notice(request_, index));
   const RunConfig config = with_pools(point);
   const RunOutcome run = execute_run({.config = config,

@@ -62,7 +62,15 @@ Bundle read(const wn::Options& options) {
   Bundle bundle = read_bundle(options.path("bundle"), version, at::get_cpu_capability());
   check_files(bundle);
   if (!options.path("prompts").empty()) bundle.prompts = options.path("prompts");
-  if (!options.str("negative_prompt").empty()) bundle.null_prompt = options.str("negative_prompt");
+  if (!options.path("prompts").empty() && bundle.condition != ConditionKind::kPrompt)
+    throw std::runtime_error("prompts is " + options.path("prompts").string() +
+                             ", but the network of this bundle takes no prompts");
+  if (const std::string negative = options.str("negative_prompt"); !negative.empty()) {
+    if (bundle.guidance != Guidance::kClassifierFree || bundle.condition != ConditionKind::kPrompt)
+      throw std::runtime_error("negative_prompt is '" + negative +
+                               "', but this bundle has no classifier-free guidance by prompts");
+    bundle.null_prompt = negative;
+  }
   if (options.str("solver") != "bundle") bundle.solver = parse_solver(options.str("solver"));
   return bundle;
 }
@@ -142,9 +150,11 @@ class Exported {
     const c10::InferenceMode guard;
     const ThreadsGuard threads(threads_);
     const std::vector<Asked> items = asked(batch);
-    for (size_t i = 0; i < items.size(); ++i)
+    for (size_t i = 0; i < items.size(); ++i) {
+      batch.call().check_stop();  // to encode a prompt may take seconds; what is encoded is kept
       if (const std::string why = denoiser_.refusal(items[i]); !why.empty())
         batch.fail(i, WN_E_INVALID_ARGUMENT, why);
+    }
     at::Tensor latents = wn::torch_view(batch.latents_raw());
     latents.copy_(initial_noise_of(batch) * path(batch.profile()).initial_scale());
     carry(batch).clear();

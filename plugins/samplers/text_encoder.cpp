@@ -119,7 +119,11 @@ TextEncoder::Rows TextEncoder::made(const std::string& prompt) {
   warned_.insert(prompt);
   Rows rows = run(std::move(inputs));
   check_shapes(rows);
-  for (at::Tensor& row : rows) row = row.to(at::kCPU).contiguous();
+  for (at::Tensor& row : rows) {
+    if (!row.is_floating_point())
+      row = row.to(at::kLong);  // a mask: what denoisers are compiled for
+    row = row.to(at::kCPU).contiguous();
+  }
   return rows;
 }
 

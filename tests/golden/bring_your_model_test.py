@@ -41,7 +41,8 @@ def commands():
 def run(line):
     """With `python` and `winnow` those of the test."""
     path = f"{BUILD / 'bin'}:{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(["bash", "-ec", line], env=dict(os.environ, PATH=path), capture_output=True, text=True)
+    nothing_else = {"XDG_DATA_HOME": os.getcwd() + "/data", "XDG_CACHE_HOME": os.getcwd() + "/cache"}  # no plugins of the developer's
+    done = subprocess.run(["bash", "-ec", line], env=dict(os.environ, PATH=path, **nothing_else), capture_output=True, text=True)
     print(f"$ {line}\n{done.stdout[-1500:]}")
     assert done.returncode == 0, f"{line} ended with {done.returncode}: {done.stderr[-3000:]}"
 

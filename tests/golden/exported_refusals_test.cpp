@@ -142,6 +142,10 @@ TEST_CASE("latents and prompts of other shapes", "[exported]") {
   CHECK_THAT(
       Copy("flux").refusal({.prompts = (bundles() / "sd15" / "prompts.safetensors").string()}),
       Contains("tensor 'pooled' is missing"));
+  CHECK_THAT(Copy("flux").refusal({.negative_prompt = "blurry"}),
+             Contains("negative_prompt is 'blurry'") && Contains("no classifier-free guidance"));
+  CHECK_THAT(Copy("ddpm").refusal({.prompts = (bundles() / "sd15/prompts.safetensors").string()}),
+             Contains("takes no prompts"));
   CHECK_THAT(Copy("flux")
                  .put("decoder.safetensors", read(bundles() / "flux/prompts.safetensors"))
                  .refusal(),
