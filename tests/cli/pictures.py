@@ -23,3 +23,8 @@ def first_pixel(path):
             packed += data[at + 8:at + 8 + size]
         at += size + 12
     return zlib.decompress(packed)[1] / 255
+
+
+def size_of(path):
+    """Width and height of a PNG."""
+    return struct.unpack(">II", path.read_bytes()[16:24])
