@@ -48,6 +48,18 @@ std::vector<Prompt> draw(uint64_t seed, uint64_t file, int count,
   return out;
 }
 
+// As hard as the samplers in examples/models can just do: two objects to tell apart by colour, one
+// or two by shape or texture. Three of them are left to `complex`.
+Request draw_for(Category category, RandomStream& random) {
+  Request request = draw_request(category, random);
+  size_t most = request.groups.size();
+  if (category == Category::kColour) most = 2;
+  if (category == Category::kShape || category == Category::kTexture)
+    most = random.chance(0.5) ? 1 : 2;
+  if (request.groups.size() > most) request.groups.resize(most);
+  return request;
+}
+
 Json json_of(const Request& request) {
   Json scene;
   for (const Group& group : request.groups) {
@@ -91,7 +103,7 @@ int run(winnow::training::Options& options) {
 
   for (int c = 0; c < kCategories; ++c) {
     const auto category = static_cast<Category>(c);
-    const auto request = [&](RandomStream& random) { return draw_request(category, random); };
+    const auto request = [&](RandomStream& random) { return draw_for(category, random); };
     std::string lines;
     for (const Prompt& prompt : draw(seed, static_cast<uint64_t>(c), kOfCategory, request)) {
       const Json line = {{"prompt", prompt.text},
