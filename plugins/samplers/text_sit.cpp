@@ -8,7 +8,7 @@
 //   weights = "scenes-sit-s.safetensors"   # of examples/training/train_text_sit
 //   solver = "euler"          # 1 NFE a step
 //   steps = 12
-//   cfg_scale = 3
+//   cfg_scale = 2
 //
 // Guidance: v = v_null + cfg_scale (v_prompt - v_null), v_null being the velocity without a prompt.
 // A prompt is encoded once and kept, so a step costs no more than its network passes. A prompt with

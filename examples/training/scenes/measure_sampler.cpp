@@ -71,7 +71,7 @@ int run(Options& options) {
   const std::string folder = options.text("prompts", "configs/prompts/compbench-like");
   const int64_t count = options.integer("count", 100);
   const auto steps = static_cast<uint32_t>(options.integer("steps", 12));
-  const double guidance = options.number("guidance", 3);
+  const double guidance = options.number("guidance", 2);
   const auto seed = static_cast<uint64_t>(options.integer("seed", 1));
   at::set_num_threads(static_cast<int>(options.integer("threads", 1)));
   options.check_all_used();
