@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t kVisible = 84;   // pixels that a small tile is enlarged to
 constexpr std::uint32_t kLargest = 256;  // pixels of a tile at most
-constexpr std::uint32_t kWidest = 4;     // times as wide as high
+constexpr std::uint32_t kWidest = 8;     // times as wide as high
 constexpr std::uint32_t kFrame = 3;      // around the best; the first has the same room, left white
 constexpr std::uint32_t kGap = 10;       // between tasks and around all
 constexpr std::array<std::uint8_t, 3> kGreen = {0, 158, 75};

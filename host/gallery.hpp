@@ -10,7 +10,7 @@
 namespace winnow {
 
 // A picture as small as a gallery shows it: averaged down to at most 256 pixels; of one that is
-// more than four times as wide as high, a strip of frames, the left part.
+// more than eight times as wide as high, a strip of frames, the left part.
 Image gallery_tile(const Image& image);
 
 // For each of the first `max_tasks` tasks the first candidate and, right of it in a green frame,

@@ -79,10 +79,10 @@ TEST_CASE("a gallery's tile is small, and of a strip of frames the left part", "
   Image strip{1200, 100, 3, {}};
   for (std::uint32_t y = 0; y < 100; ++y)
     for (std::uint32_t x = 0; x < 1200; ++x)
-      strip.pixels.insert(strip.pixels.end(), 3, x < 400 ? std::uint8_t{200} : std::uint8_t{0});
+      strip.pixels.insert(strip.pixels.end(), 3, x < 800 ? std::uint8_t{200} : std::uint8_t{0});
   const Image tile = gallery_tile(strip);
   CHECK(tile.width == 200);
-  CHECK(tile.height == 50);
+  CHECK(tile.height == 25);
   CHECK(std::ranges::all_of(tile.pixels, [](int value) { return value == 200; }));
   CHECK(gallery_tile(Image{}).width == 0);
 }
