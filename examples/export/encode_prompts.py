@@ -5,7 +5,11 @@
 The prompt of none (or what --negative says) is always among them. Needs diffusers and transformers.
 """
 import argparse
+import csv
+import io
+import json
 import pathlib
+import sys
 
 import diffusers
 import torch
@@ -17,7 +21,26 @@ BATCH = 8
 
 
 def lines_of(path):
-    return [] if path is None else [line for line in path.read_text().splitlines() if line.strip()]
+    """The prompts of a file, as winnow reads it: a line each; of .jsonl the objects' "prompt", of .csv the column prompt."""
+    if path is None:
+        return []
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        if path.suffix == ".csv":
+            return [row["prompt"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+        lines = [line.removesuffix("\r") for line in text.split("\n") if line.strip()]
+        return [json.loads(line)["prompt"] for line in lines] if path.suffix == ".jsonl" else lines
+    except OSError as error:
+        sys.exit(f"{path} cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        sys.exit(f"{path} is not UTF-8 from byte {error.start} on")
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        sys.exit(f"{path}: expected a \"prompt\" in each {'row' if path.suffix == '.csv' else 'line'}, found {error!r}")
+
+
+def require_pipeline(folder):
+    if not (folder / "model_index.json").is_file():
+        sys.exit(f"{folder} has no model_index.json, expected a directory as diffusers' save_pretrained writes it")
 
 
 @torch.no_grad()
@@ -37,13 +60,15 @@ def main():
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--text-length", type=int, help="tokens of a prompt; that of the bundle")
     arguments = parser.parse_args()
+    require_pipeline(arguments.pipeline)
+    lines = lines_of(arguments.prompts)
     dtype = torch.bfloat16 if arguments.precision == "bf16" else torch.float32
     # The denoiser and the decoder are not needed, so they are not read.
     parts = diffusers.DiffusionPipeline.load_config(arguments.pipeline)
     left_out = {name: None for name in ("unet", "transformer", "vae") if name in parts}
-    pipe = diffusers.DiffusionPipeline.from_pretrained(arguments.pipeline, torch_dtype=dtype, **left_out)
+    pipe = diffusers.DiffusionPipeline.from_pretrained(arguments.pipeline, torch_dtype=dtype, local_files_only=True, **left_out)
     prompts, tensors = encoded(kind_of(pipe, arguments.text_length),
-                               [arguments.negative, *lines_of(arguments.prompts)])
+                               [arguments.negative, *lines])
     save_prompts(arguments.out, prompts, tensors)
     print(f"{arguments.out}: {len(prompts)} prompts")
 

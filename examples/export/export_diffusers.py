@@ -6,6 +6,7 @@ docs/bundles.md describes what is written. The exported denoiser is compared wit
 batch size. Nothing is downloaded. Needs diffusers and, for prompts, transformers.
 """
 import argparse
+import difflib
 import pathlib
 import shutil
 import sys
@@ -15,7 +16,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bundle_files import save_prompts, save_tensors, save_toml, sha256
-from encode_prompts import encoded, lines_of
+from encode_prompts import encoded, lines_of, require_pipeline
 from pipeline_kinds import default_of, kind_of
 from programs import compare, export
 from schedules import Unsupported, schedule_of
@@ -113,6 +114,16 @@ def write(pipe, out, prompts=(), negative="", form="pt2", precision="fp32", size
     return tables
 
 
+def require_sense(arguments, kind, prompts):
+    name, asked = type(kind.pipe).__name__, bool(prompts or arguments.text_encoders)
+    if kind.condition == "prompt" and not asked:
+        sys.exit("nothing could be asked of a bundle without prompts: give --prompts, --text-encoders or both")
+    if kind.condition != "prompt" and asked:
+        sys.exit(f"{name} takes no prompts, but --prompts or --text-encoders is given")
+    if arguments.negative and kind.guidance != "classifier-free":
+        sys.exit(f"--negative is '{arguments.negative}', but {name} has no classifier-free guidance")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pipeline", type=pathlib.Path)
@@ -133,11 +144,17 @@ def main():
         sys.exit(f"{arguments.out} exists already")
     if bool(arguments.height) != bool(arguments.width):
         sys.exit("one of --height and --width is given, expected both or none")
+    require_pipeline(arguments.pipeline)
+    if arguments.scheduler and not hasattr(diffusers, arguments.scheduler):
+        near = difflib.get_close_matches(arguments.scheduler, [n for n in dir(diffusers) if n.endswith("Scheduler")], 1)
+        sys.exit(f"diffusers has no {arguments.scheduler}" + "".join(f"; did you mean {name}?" for name in near))
+    prompts = lines_of(arguments.prompts)
     dtype = torch.bfloat16 if arguments.precision == "bf16" else torch.float32
-    pipe = diffusers.DiffusionPipeline.from_pretrained(arguments.pipeline, torch_dtype=dtype)
+    pipe = diffusers.DiffusionPipeline.from_pretrained(arguments.pipeline, torch_dtype=dtype, local_files_only=True)
+    require_sense(arguments, kind_of(pipe, arguments.text_length, arguments.frames), prompts)
     size = (arguments.height, arguments.width) if arguments.height else None
     try:
-        write(pipe, arguments.out, lines_of(arguments.prompts), arguments.negative, arguments.format,
+        write(pipe, arguments.out, prompts, arguments.negative, arguments.format,
               arguments.precision, size, arguments.scheduler, arguments.text_length, arguments.frames,
               arguments.text_encoders)
     except BaseException:

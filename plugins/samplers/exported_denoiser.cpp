@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "in_quotes.hpp"
 #include "network_messages.hpp"
 #include "torch_runtime.hpp"
 
@@ -74,6 +75,10 @@ at::Tensor ExportedDenoiser::to_network(const at::Tensor& tensor) const {
 }
 
 std::string ExportedDenoiser::refusal(const Asked& asked) {
+  if (prompts_ && asked.prompt.empty() && asked.class_id >= 0)
+    return "class " + std::to_string(asked.class_id) + ", the network of this bundle takes prompts";
+  if (bundle_.condition == ConditionKind::kClass && !asked.prompt.empty() && asked.class_id < 0)
+    return "the prompt " + in_quotes(asked.prompt) + ", the network of this bundle takes classes";
   if (prompts_) return prompts_->refusal(asked.prompt);
   const bool known = asked.class_id >= -1 && asked.class_id < bundle_.classes;
   if (bundle_.condition != ConditionKind::kClass || known) return "";

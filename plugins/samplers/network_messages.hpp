@@ -3,6 +3,7 @@
 
 #include <c10/util/ArrayRef.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -14,8 +15,10 @@ inline std::string shape_text(c10::ArrayRef<int64_t> shape) {
   return out + "]";
 }
 
-// Where PyTorch says what was wrong, behind where it was.
+// Where PyTorch says what was wrong: behind where it was in a program, before where it was in
+// LibTorch.
 inline std::string last_line(std::string text) {
+  text.resize(std::min(text.size(), text.find("\nException raised from")));
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text.substr(text.find_last_of('\n') + 1);
 }

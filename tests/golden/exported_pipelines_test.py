@@ -94,6 +94,31 @@ plugin = "winnow.random"
     assert status == 2 and "the prompt 'a green square' is not among the 1 encoded ones" in " ".join(text.split()), text
 
 
+def mistakes_are_told_before_anything_is_loaded(folder):
+    tiny_pipelines.make("ddpm", folder / "pixels")
+    tiny_pipelines.make("flux", folder / "flux")
+    (folder / "few.jsonl").write_bytes('\ufeff{"prompt": "a\u2028line"}\r\n\n{"prompt": "b"}\n'.encode())
+    (folder / "few.csv").write_text("n,prompt\n1,\"a, b\"\n")
+    (folder / "latin.txt").write_bytes(b"caf\xe9\n")
+    (folder / "odd.jsonl").write_text('{"text": "a"}\n')
+    assert encode_prompts.lines_of(folder / "few.jsonl") == ["a\u2028line", "b"]
+    assert encode_prompts.lines_of(folder / "few.csv") == ["a, b"]
+    for words, says in [
+            (["nowhere", "o"], "nowhere has no model_index.json"),
+            (["flux", "o", "--prompts", "none.txt"], "none.txt cannot be read: No such file"),
+            (["flux", "o", "--prompts", "latin.txt"], "latin.txt is not UTF-8 from byte 3 on"),
+            (["flux", "o", "--prompts", "odd.jsonl"], 'odd.jsonl: expected a "prompt" in each line'),
+            (["flux", "o", "--scheduler", "DDIMScheduller"], "did you mean DDIMScheduler?"),
+            (["flux", "o"], "give --prompts, --text-encoders or both"),
+            (["flux", "o", "--prompts", "few.csv", "--negative", "blurry"], "FluxPipeline has no classifier-free guidance"),
+            (["pixels", "o", "--prompts", "few.csv"], "DDPMPipeline takes no prompts")]:
+        refusal, _ = script(export_diffusers, *words)
+        assert refusal and says in refusal, (words, refusal)
+        assert not pathlib.Path("o").exists()
+    refusal, _ = script(encode_prompts, "nowhere", "o", "--prompts", "few.csv")
+    assert refusal and "nowhere has no model_index.json" in refusal, refusal
+
+
 def what_stable_diffusion_comes_with():
     settings = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, set_alpha_to_one=False)
     prediction, table = schedules.schedule_of(diffusers.PNDMScheduler(skip_prk_steps=True, **settings), 64)
@@ -126,6 +151,7 @@ with tempfile.TemporaryDirectory() as temporary:
     if FORM == "torchscript":
         what_stable_diffusion_comes_with()
         what_cannot_be_exported()
+        mistakes_are_told_before_anything_is_loaded(here)
         from_a_directory_to_pictures(here)
     (here / "bundles").mkdir()
     ends_where_they_do(here / "bundles")

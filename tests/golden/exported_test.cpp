@@ -218,6 +218,15 @@ TEST_CASE("winnow.exported: an unknown prompt fails its item alone, with the nea
                                    Catch::Contains("encode_prompts.py PIPELINE_DIR"));
 }
 
+TEST_CASE("winnow.exported: a task must ask for what its network takes", "[exported]") {
+  ExportedBench prompts(sd15());
+  const ItemFailures failures = prompts.start({"", "a red circle"}, {1, -1});
+  CHECK(failures[0].status == WN_E_INVALID_ARGUMENT);
+  CHECK_THAT(failures[0].text,
+             Catch::Contains("class 1, the network of this bundle takes prompts"));
+  CHECK(failures[1].status == WN_OK);
+}
+
 TEST_CASE("winnow.exported: with text encoders any prompt is taken that is UTF-8", "[exported]") {
   ExportedBench bench(bundles() / "flux");
   const ItemFailures failures = bench.start({"a purple dog", "a \xff"}, {-1, -1});

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plugins/samplers/encoded_prompts.hpp"
+#include "plugins/samplers/network_messages.hpp"
 #include "plugins/samplers/tokenizer/lower_strip.hpp"
 #include "tests/support/catch.hpp"
 
@@ -108,6 +109,12 @@ TEST_CASE("of a prompt that is too long the part is named that is not seen, once
 TEST_CASE("a prompt that is not UTF-8 is refused", "[exported]") {
   Desk desk("flux");
   CHECK_THROWS_WITH(desk.encoder.encode("a \xc3"), Catch::Contains("UTF-8"));
+}
+
+TEST_CASE("of what LibTorch says the reason is shown, not where it was noticed", "[exported]") {
+  CHECK(last_line("a\nb: sizes differ\nException raised from f at g (most recent call first):\n"
+                  "frame #0: h\n") == "b: sizes differ");
+  CHECK(last_line("a\nRuntimeError: b\n") == "RuntimeError: b");
 }
 
 TEST_CASE("lower_strip does what Python's lower and strip do", "[exported]") {
