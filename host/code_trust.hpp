@@ -16,8 +16,9 @@
 namespace winnow {
 
 // Of a file its sha256; of a folder that of the sorted lines "<sha256>  <name>" of all its files,
-// `find -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum` in it. Throws Error(Exit::kUsage) when something
-// cannot be read, and for what is neither file nor folder, links among them.
+// `find -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum` in it. Throws
+// Error(Exit::kUsage) when something cannot be read, and for what is neither file nor folder, links
+// among them.
 std::string sha256_hex_of_code(const std::filesystem::path& path);
 
 // A program that a config names.
