@@ -58,11 +58,7 @@ using Statistic = std::function<double(const Indices&)>;
 std::vector<double> over_resamples(const Statistic& statistic, std::uint64_t n,
                                    std::uint32_t resamples, std::uint64_t seed) {
   std::vector<double> values;
-  for (std::uint32_t r = 0; r < resamples; ++r) {
-    Indices drawn;
-    for (const std::uint32_t word : random_words(seed, r, n)) drawn.push_back(below(n, word));
-    values.push_back(statistic(drawn));
-  }
+  for (std::uint32_t r = 0; r < resamples; ++r) values.push_back(statistic(resample(n, r, seed)));
   return values;
 }
 
@@ -294,6 +290,12 @@ std::array<NamedMetric, 4> named_metrics(const SetMetrics& metrics) {
            {"frechet", &metrics.frechet},
            {"precision", &metrics.precision},
            {"recall", &metrics.recall}}};
+}
+
+std::vector<std::uint64_t> resample(std::uint64_t n, std::uint32_t r, std::uint64_t seed) {
+  Indices drawn;
+  for (const std::uint32_t word : random_words(seed, r, n)) drawn.push_back(below(n, word));
+  return drawn;
 }
 
 Estimate bootstrap_mean(std::span<const double> values, std::uint32_t resamples,

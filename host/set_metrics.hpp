@@ -96,6 +96,9 @@ std::array<NamedMetric, 4> named_metrics(const SetMetrics& metrics);
 Estimate bootstrap_mean(std::span<const double> values, std::uint32_t resamples,
                         std::uint64_t seed);
 
+// Resample r of the bootstrap: n of the numbers 0..n-1, drawn with replacement.
+std::vector<std::uint64_t> resample(std::uint64_t n, std::uint32_t r, std::uint64_t seed);
+
 // The q-quantile, 0 <= q <= 1, of at least one value, linear between neighbours (as numpy's).
 double quantile(std::vector<double> values, double q);
 

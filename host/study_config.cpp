@@ -50,6 +50,7 @@ class StudyReader {
     for (const toml::table* table : list_of_tables("sweep")) read_sweep(*table);
     for (const toml::table* table : list_of_tables("figure")) read_figure(*table);
     for (const toml::table* table : list_of_tables("compare")) read_comparison(*table);
+    for (const toml::table* table : list_of_tables("rank")) read_ranking(*table);
     read_quick();
   }
 
@@ -360,6 +361,22 @@ class StudyReader {
     comparison.where = read_filter(section, "where");
     comparison.by_task = section.value<std::string>("pair") == "task";
     study_.comparisons.push_back(std::move(comparison));
+  }
+
+  void read_ranking(const toml::table& table) {
+    const SectionReader section = open("rank", &table);
+    StudyRanking ranking;
+    ranking.table = &table;
+    ranking.of = section.value<std::string>("of");
+    ranking.metrics = section.value<std::vector<std::string>>("metrics");
+    for (const std::string& metric : ranking.metrics)
+      if (!metric.ends_with("_mean"))
+        section.complain("metrics",
+                         fmt::format("'{}' is no verifier's mean; only scores are ranked, "
+                                     "task by task",
+                                     metric));
+    ranking.where = read_filter(section, "where");
+    study_.rankings.push_back(std::move(ranking));
   }
 
   RowFilter read_filter(const SectionReader& section, const char* name) {

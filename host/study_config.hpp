@@ -71,6 +71,14 @@ struct StudyComparison {
   bool by_task = false;  // <verifier>_mean: over the pairs of all tasks and seeds
 };
 
+// The places of rows that are alike but in one column, by scores of the same tasks and seeds.
+struct StudyRanking {
+  std::string of;                    // the column whose values are ranked
+  std::vector<std::string> metrics;  // <verifier>_mean
+  RowFilter where;                   // rows that are ranked
+  const toml::table* table = nullptr;
+};
+
 // The feature network behind Inception Score, Frechet distance, precision and recall.
 struct StudyMetrics {
   PluginUse use;                    // id empty: none
@@ -87,6 +95,7 @@ struct Study {
   std::vector<StudySweep> sweeps;
   std::vector<StudyFigure> figures;
   std::vector<StudyComparison> comparisons;
+  std::vector<StudyRanking> rankings;
   std::vector<StudySetting> quick;  // laid over every run; empty unless quick
   // The file as it was read, whose places the settings name.
   std::string file, text;

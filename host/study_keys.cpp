@@ -86,6 +86,14 @@ ConfigSection compare_section() {
   return section;
 }
 
+ConfigSection rank_section() {
+  ConfigSection section{"rank", "Places by the scores of the same tasks.", true, false, false, {}};
+  section.keys = {needed(key("of", WN_OPT_STR, "The column whose values are ranked.")),
+                  needed(key("metrics", WN_OPT_STR_LIST, "Means of verifiers: <verifier>_mean.")),
+                  table("where", "column = value or list of values: rows that are ranked.")};
+  return section;
+}
+
 }  // namespace
 
 std::vector<ConfigSection> study_sections() {
@@ -106,9 +114,15 @@ std::vector<ConfigSection> study_sections() {
   quick.keys = {within(key("seeds", WN_OPT_I64_LIST, "Instead of the study's."), 0, 9e18),
                 table("set", "Keys of the run config, for every run."),
                 within(key("resamples", WN_OPT_I64, "Instead of the metrics'."), 0, 100000)};
-  return {
-      study, metrics_section(), pool, sweep_section(), axes, figure_section(), compare_section(),
-      quick};
+  return {study,
+          metrics_section(),
+          pool,
+          sweep_section(),
+          axes,
+          figure_section(),
+          compare_section(),
+          rank_section(),
+          quick};
 }
 
 }  // namespace winnow

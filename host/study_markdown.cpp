@@ -68,36 +68,54 @@ std::string rule_of(std::size_t columns) {
   return rule + "\n";
 }
 
-}  // namespace
+std::string rank_of(const Table& table, const std::vector<Cell>& row) {
+  const auto at = [&](const char* column) { return cell_text(row[*find_column(table, column)]); };
+  if (at("rank_low").empty()) return at("rank");
+  return fmt::format("{} ({} to {})", at("rank"), at("rank_low"), at("rank_high"));
+}
 
-std::string differences_page(const Table& differences) {
-  if (differences.rows.empty()) return "";
-  const std::size_t metric = *find_column(differences, "metric");
+// A line for rows that are alike in front of "metric", and a column for each metric.
+std::string by_metric(const Table& table,
+                      std::string (*value_of)(const Table&, const std::vector<Cell>&)) {
+  const std::size_t metric = *find_column(table, "metric");
   std::vector<std::string> metrics;
   std::map<std::vector<std::string>, std::map<std::string, std::string>> values;
   std::vector<std::vector<std::string>> order;
-  for (const auto& row : differences.rows) {
+  for (const auto& row : table.rows) {
     std::vector<std::string> key;
     for (std::size_t c = 0; c < metric; ++c) key.push_back(escaped(cell_text(row[c])));
     const std::string name = cell_text(row[metric]);
     if (std::find(metrics.begin(), metrics.end(), name) == metrics.end()) metrics.push_back(name);
     if (!values.contains(key)) order.push_back(key);
-    values[key][name] = difference_of(differences, row);
+    values[key][name] = value_of(table, row);
   }
   std::vector<std::string> header;
-  for (std::size_t c = 0; c < metric; ++c) header.push_back(escaped(differences.columns[c]));
+  for (std::size_t c = 0; c < metric; ++c) header.push_back(escaped(table.columns[c]));
   for (const std::string& name : metrics) header.push_back(escaped(name));
-  std::string page =
-      "\n## Differences\n\nIn pairs, with 95 % intervals (Student's t); bold: the interval leaves "
-      "0 "
-      "out.\n\n" +
-      line_of(header) + rule_of(header.size());
+  std::string page = line_of(header) + rule_of(header.size());
   for (const auto& key : order) {
     std::vector<std::string> cells = key;
     for (const std::string& name : metrics) cells.push_back(values[key][name]);
     page += line_of(cells);
   }
   return page;
+}
+
+}  // namespace
+
+std::string differences_page(const Table& differences) {
+  if (differences.rows.empty()) return "";
+  return "\n## Differences\n\nIn pairs, with 95 % intervals (Student's t); bold: the interval "
+         "leaves "
+         "0 out.\n\n" +
+         by_metric(differences, difference_of);
+}
+
+std::string ranks_page(const Table& ranks) {
+  if (ranks.rows.empty()) return "";
+  return "\n## Ranks\n\nBy the mean over the same tasks and seeds, 1 is the highest, with 95 % "
+         "intervals (bootstrap over the pairs of task and seed).\n\n" +
+         by_metric(ranks, rank_of);
 }
 
 std::string summary_page(const std::string& title, const Table& summary, std::size_t labels) {

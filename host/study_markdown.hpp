@@ -18,4 +18,8 @@ std::string summary_page(const std::string& title, const Table& summary, std::si
 // "+0.31 (0.10 to 0.52)", in bold where the interval leaves 0 out.
 std::string differences_page(const Table& differences);
 
+// A section with a row per place of `ranks` (study_ranks.hpp) and a column per metric: "2 (1 to
+// 4)".
+std::string ranks_page(const Table& ranks);
+
 }  // namespace winnow

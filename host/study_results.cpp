@@ -14,6 +14,7 @@
 #include "host/study_figures.hpp"
 #include "host/study_markdown.hpp"
 #include "host/study_metrics.hpp"
+#include "host/study_ranks.hpp"
 #include "host/study_run.hpp"
 #include "host/study_summary.hpp"
 #include "host/study_table.hpp"
@@ -64,13 +65,23 @@ StudyFiles write_study_results(const Study& study, const std::vector<StudyPoint>
   disk::replace_file(folder, "summary.csv", csv_text(summary));
   std::map<std::string, Table> tables = {{"points", table}, {"summary", summary}};
   std::string page = summary_page(study.name, summary, key_columns(table));
+  const TaskScores scores = task_scores_below(out);
   if (!study.comparisons.empty()) {
-    tables["differences"] = differences(table, study.comparisons, task_scores_below(out));
+    tables["differences"] = differences(table, study.comparisons, scores);
     page += differences_page(tables["differences"]);
-    disk::replace_file(folder, "differences.csv", csv_text(tables["differences"]));
-    files.tables.push_back(folder / "differences.csv");
-  } else {
-    fs::remove(folder / "differences.csv");  // of an earlier version of the study
+  }
+  if (!study.rankings.empty()) {
+    tables["ranks"] = ranks(table, study.rankings, scores);
+    page += ranks_page(tables["ranks"]);
+  }
+  for (const char* name : {"differences", "ranks"}) {
+    const fs::path file = folder / (std::string(name) + ".csv");
+    if (!tables.contains(name)) {
+      fs::remove(file);  // of an earlier version of the study
+      continue;
+    }
+    disk::replace_file(folder, file.filename().string(), csv_text(tables[name]));
+    files.tables.push_back(file);
   }
   disk::replace_file(folder, "summary.md", page);
   write_sqlite(folder / "table.sqlite", tables);
@@ -99,15 +110,14 @@ void check_result_columns(const Study& study, const std::vector<std::string>& co
     for (const auto& [column, values] : figure.where) check(column, figure.table->get("where"));
   }
   const auto measured = std::find(columns.begin(), columns.end(), "tasks");  // and all behind it
+  const auto check_set = [&](const std::string& column, const toml::node* node) {
+    check(column, node);
+    if (std::find(measured, columns.end(), column) != columns.end())
+      diagnostics.add(where_of(*node),
+                      fmt::format("'{}' is measured, expected a column that says what was set: {}",
+                                  column, list_of({columns.begin(), measured})));
+  };
   for (const StudyComparison& comparison : study.comparisons) {
-    const auto check_set = [&](const std::string& column, const toml::node* node) {
-      check(column, node);
-      if (std::find(measured, columns.end(), column) != columns.end())
-        diagnostics.add(
-            where_of(*node),
-            fmt::format("'{}' is measured, expected a column that says what was set: {}", column,
-                        list_of({columns.begin(), measured})));
-    };
     if (comparison.point.empty()) check_set(comparison.of, comparison.table->get("of"));
     for (const auto& [column, values] : comparison.point)
       check_set(column, comparison.table->get("against"));
@@ -115,6 +125,11 @@ void check_result_columns(const Study& study, const std::vector<std::string>& co
       check(metric, comparison.table->get("metrics"));
     for (const auto& [column, values] : comparison.where)
       check(column, comparison.table->get("where"));
+  }
+  for (const StudyRanking& ranking : study.rankings) {
+    check_set(ranking.of, ranking.table->get("of"));
+    for (const std::string& metric : ranking.metrics) check(metric, ranking.table->get("metrics"));
+    for (const auto& [column, values] : ranking.where) check(column, ranking.table->get("where"));
   }
   diagnostics.throw_if_any();
 }

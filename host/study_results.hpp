@@ -13,10 +13,10 @@ struct StudyFiles {
   std::vector<std::filesystem::path> tables, figures;
 };
 
-// Writes table.csv, summary.csv, differences.csv (if the study compares), summary.md, table.sqlite
-// (the same tables as "points", "summary" and "differences") and the figures into
-// study_folder(out, study), whatever was there before; nothing when no run is finished. Throws
-// Error.
+// Writes table.csv, summary.csv, differences.csv (if the study compares), ranks.csv (if it ranks),
+// summary.md, table.sqlite (the same tables as "points", "summary", "differences" and "ranks") and
+// the figures into study_folder(out, study), whatever was there before; nothing when no run is
+// finished. Throws Error.
 StudyFiles write_study_results(const Study& study, const std::vector<StudyPoint>& points,
                                const Registry& registry, const std::filesystem::path& out);
 

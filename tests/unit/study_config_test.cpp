@@ -235,6 +235,20 @@ TEST_CASE("a comparison over a column that is not there is shown with the neares
         std::string::npos);
 }
 
+TEST_CASE("a ranking by what is no score of a task is refused", "[study]") {
+  const auto mistake = [](const std::string& metric, const std::string& of) {
+    return StudyFile(edited("[quick]", "[[rank]]\nof = \"" + of + "\"\nmetrics = [\"" + metric +
+                                           "\"]\nwhere = { sweep = \"random\" }\n[quick]"))
+        .mistake();
+  };
+  CHECK(mistake("brightness_mean", "solver").empty());
+  CHECK_THAT(mistake("recall", "solver"), Catch::Contains("'recall' is no verifier's mean"));
+  CHECK_THAT(mistake("brightnes_mean", "solver"),
+             Catch::Contains("did you mean 'brightness_mean'?"));
+  CHECK_THAT(mistake("brightness_mean", "candidates"), Catch::Contains("'candidates' is measured"));
+  CHECK_THAT(mistake("brightness_mean", "solvers"), Catch::Contains("did you mean 'solver'?"));
+}
+
 TEST_CASE("a comparison against what no point has is refused with the nearest value", "[study]") {
   const auto mistake = [](const std::string& compare) {
     return StudyFile(edited("[quick]",

@@ -2,6 +2,7 @@
 #include "host/study_markdown.hpp"
 
 #include "host/study_compare.hpp"
+#include "host/study_ranks.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace winnow;
@@ -132,4 +133,52 @@ TEST_CASE("every point can be compared with one, whatever else tells them apart"
                                             "S;100;model, budget.nfe;L, 25;2;2;"});
   comparison.where = {{"budget.nfe", {"100"}}};  // which the one point need not fit
   CHECK(shown() == std::vector<std::string>{"S;100;model, budget.nfe;L, 25;2;2;"});
+}
+
+TEST_CASE("searches are ranked by the tasks and seeds that all of them scored", "[study]") {
+  Table table;
+  table.columns = {"study", "sweep", "budget.nfe", "search", "seed", "run", "judge_mean"};
+  std::map<std::string, std::vector<double>> scores;
+  const auto add = [&](int nfe, const char* search, int seed, std::vector<double> of_tasks) {
+    const std::string run = search + std::to_string(nfe) + "-" + std::to_string(seed);
+    table.rows.push_back({std::string("s"), std::string("a"), std::int64_t{nfe},
+                          std::string(search), std::int64_t{seed}, run, 0.0});
+    scores[run] = std::move(of_tasks);
+  };
+  // Tasks differ by more than searches: "b" is above "a" in each, "c" is either's equal on average.
+  for (const int seed : {1, 2}) add(100, "a", seed, {0, 50, 100, -50, 7});
+  for (const int seed : {1, 2}) add(100, "b", seed, {1, 51, 101, -49, 8});
+  add(100, "c", 1, {20, 30, 120, -70, 9});
+  add(100, "c", 2, {-20, 72, 80, -30, std::nan("")});
+  add(300, "a", 1, {0, 1});
+  add(300, "b", 1, {0, 1});
+  add(1000, "a", 1, {0, 1});  // alone
+  const StudyRanking ranking{"search", {"judge_mean"}, {{"sweep", {"a"}}}, nullptr};
+  const Table result = ranks(table, {ranking}, [&](const auto& run, const auto& verifier) {
+    return verifier == "judge" ? scores.at(run) : std::vector<double>{};
+  });
+  REQUIRE(result.rows.size() == 5);
+  const auto at = [&](std::size_t row, const char* column) {
+    return cell_number(result.rows[row][*find_column(result, column)]);
+  };
+  CHECK(at(0, "among") == 3);
+  CHECK(at(0, "pairs") == 9);  // one task was not scored by all
+  // Sums of the nine: a 207, b 216, c 211. Only a and b keep their order in every resample.
+  CHECK(at(0, "rank") == 3);
+  CHECK(at(1, "rank") == 1);
+  CHECK(at(2, "rank") == 2);
+  CHECK(at(0, "rank_low") == 2);
+  CHECK(at(0, "rank_high") == 3);
+  CHECK(at(1, "rank_low") == 1);
+  CHECK(at(1, "rank_high") == 2);
+  CHECK(at(2, "rank_low") == 1);
+  CHECK(at(2, "rank_high") == 3);
+  // Equal ones share the better place.
+  for (const std::size_t row : {3u, 4u}) {
+    CHECK(at(row, "rank") == 1);
+    CHECK(at(row, "rank_high") == 1);
+  }
+  CHECK_THAT(ranks_page(result),
+             Catch::Contains("| sweep | budget.nfe | search | of | among | judge_mean |") &&
+                 Catch::Contains("| a | 100 | b | search | 3 | 1 (1 to 2) |"));
 }

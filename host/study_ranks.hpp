@@ -1,0 +1,23 @@
+// study_ranks.hpp: who is first, second and so on among settings that did the same tasks.
+#pragma once
+
+#include <vector>
+
+#include "host/study_compare.hpp"
+#include "host/study_config.hpp"
+#include "host/table.hpp"
+
+namespace winnow {
+
+// For each ranking, and each group of points of `table` (a study_table) that are alike in all key
+// columns but `of`, the study's name and the sweep's: the place of each by the mean of a verifier's
+// scores over all pairs of task and seed that all of them scored, 1 for the highest, equal means
+// sharing the better place. Columns: the key columns but the study's name, "of", "among" (how many
+// points were ranked), "metric", "rank", "rank_low" and "rank_high", its 95 % interval (percentile
+// bootstrap over the pairs, the same pairs for all points; empty for a single pair), and "pairs". A
+// row per point and metric. A group of one point, or with a point that lacks a seed or a task of
+// the others, has only the pairs that all have; without any it has no rows.
+Table ranks(const Table& table, const std::vector<StudyRanking>& rankings,
+            const TaskScores& scores);
+
+}  // namespace winnow
