@@ -104,6 +104,10 @@ void Assembly::check_fit() const {
     throw Error(Exit::kPlugin, fmt::format("{} makes samples of shape [{}]; expected [1 or 3, "
                                            "height, width]",
                                            sampler_->id(), fmt::join(shape, ", ")));
+  if (config_.keep == Keep::kNone && scorer_->set_level())
+    throw Error(Exit::kUsage,
+                "output.keep = \"none\", but a set-level verifier is shown the samples of finished "
+                "tasks again when a run goes on; take \"best\"");
   const PluginManifest& search = registry_.find(PluginKind::kSearch, config_.search.id).plugin();
   if (search.claims_true("needs_magnitudes") && selection_->pooled())
     throw Error(Exit::kUsage, fmt::format("{} needs scores on a fixed scale, but selection.rule "

@@ -381,7 +381,8 @@ class ConfigReader {
   void read_output() {
     const SectionReader section = open("output");
     config_.output_dir = section.value<std::string>("dir");
-    config_.keep = section.value<std::string>("keep") == "all" ? Keep::kAll : Keep::kBest;
+    const auto keep = section.value<std::string>("keep");
+    config_.keep = keep == "all" ? Keep::kAll : keep == "none" ? Keep::kNone : Keep::kBest;
   }
 
   void read_pools(const SectionReader& section) {

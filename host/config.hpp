@@ -43,7 +43,7 @@ struct TaskSpec {
   std::filesystem::path image;  // PNG, given as the condition's tensor "image"; empty: none
 };
 
-enum class Keep { kBest, kAll };
+enum class Keep { kNone, kBest, kAll };
 
 // How the work is done; never what comes out of it. These may differ between the parts of a resumed
 // run.

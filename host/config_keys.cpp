@@ -166,7 +166,9 @@ ConfigSection output_section() {
           {described(key("dir", WN_OPT_PATH, "The run directory; `--out` goes before it."), "none"),
            one_of(with_default(key("keep", WN_OPT_STR, "Which samples are written."),
                                std::string("best")),
-                  {{"best", "the best of each task"}, {"all", "those of all candidates"}})}};
+                  {{"best", "the best of each task"},
+                   {"all", "those of all candidates"},
+                   {"none", "none, for runs whose scores are all that is looked at"}})}};
 }
 
 ConfigSection execution_section() {

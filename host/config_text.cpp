@@ -185,7 +185,9 @@ std::string resolved_toml(const RunConfig& config) {
   }
   text += fmt::format("[selection]\nrule = \"{}\"\n\n", rule_name(config.rule));
   text += "[search]\n" + plugin_text(config.search) + "\n";
-  text += fmt::format("[output]\nkeep = \"{}\"\n", config.keep == Keep::kAll ? "all" : "best");
+  text += fmt::format("[output]\nkeep = \"{}\"\n", config.keep == Keep::kAll    ? "all"
+                                                   : config.keep == Keep::kNone ? "none"
+                                                                                : "best");
   return text;
 }
 

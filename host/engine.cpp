@@ -253,7 +253,8 @@ void Engine::replay(Live& live, const DoneRecord& known) {
   if (c.scored) {
     ++(c.stop_time > 0 ? live.ledger.previews : live.ledger.decoded);
     count_scores(live, known.scores);
-    if (c.first) live.first_file = fmt::format("samples/t{:05}-first.png", live.task->index());
+    if (c.first && keeps_samples())
+      live.first_file = fmt::format("samples/t{:05}-first.png", live.task->index());
   }
   live.task->succeed(known.candidate, known.scores);
 }

@@ -45,7 +45,7 @@ struct EngineSettings {
   std::uint32_t batch = 16;
   std::uint64_t cache_bytes = 256ull << 20;
   bool deterministic = false;
-  bool keep_all = false;
+  Keep keep = Keep::kBest;
   std::function<std::unique_ptr<Search>()> make_search;
   const Pools* pools = nullptr;  // where results may be taken from; outlives the engine
   const std::atomic<wn_status>* stop = nullptr;
@@ -145,10 +145,11 @@ class Engine {
   void count_scores(Live& live, const ScoreTable& scores);
   nlohmann::ordered_json scores_json(const ScoreTable& scores) const;
   bool looks_at(const Candidate& c, std::size_t verifier) const;  // a scored candidate
-  // All verifiers judge it, and its sample is written.
+  // All verifiers judge it, and its sample is written where samples are kept.
   bool is_shown(const Candidate& c) const {
-    return c.stop_time == 0 && (c.first || settings_.keep_all);
+    return c.stop_time == 0 && (c.first || settings_.keep == Keep::kAll);
   }
+  bool keeps_samples() const { return settings_.keep != Keep::kNone; }
   void keep_sample(Live& live, const Candidate& c, std::span<const float> sample,
                    const ScoreTable& scores);
   void keep_final(Live& live, Walk& walk, std::span<const float> sample);

@@ -78,7 +78,7 @@ bool Engine::take_from_pools(Live& live, std::uint64_t id) {
       if (!pooled_score(found->scores, v)) return false;
       record.scores[v] = std::move(found->scores[v]);
     }
-    if (shown) {
+    if (shown && keeps_samples()) {
       const auto sample = pooled_sample(key);
       if (!sample) return false;
       keep_sample(live, c, *sample, record.scores);
@@ -114,9 +114,11 @@ bool Engine::take_final_from_pools(Live& live) {
     if (!pooled_score(found->scores, v)) return false;
     walk.scores[v] = std::move(found->scores[v]);
   }
-  const auto sample = pooled_sample(key);
-  if (!sample) return false;
-  keep_final(live, walk, *sample);
+  if (keeps_samples()) {
+    const auto sample = pooled_sample(key);
+    if (!sample) return false;
+    keep_final(live, walk, *sample);
+  }
   replayed_nfe_ += plan.nfe;
   final_over(live, walk, walk.scores);
   return true;

@@ -96,14 +96,16 @@ void Engine::judged(Walk& walk, Exhibit& exhibit, std::span<const float> sample)
 
 void Engine::keep_sample(Live& live, const Candidate& c, std::span<const float> sample,
                          const ScoreTable& scores) {
+  if (!keeps_samples()) return;
   Json recipe = recipe_json(*live.task, c.id);
   recipe["scores"] = scores_json(scores).at("scores");
   if (c.first) live.first_file = write_sample(live, c.id, "first", sample, recipe);
-  if (settings_.keep_all)
+  if (settings_.keep == Keep::kAll)
     write_sample(live, c.id, fmt::format("c{:06}", c.id).c_str(), sample, recipe);
 }
 
 void Engine::keep_final(Live& live, Walk& walk, std::span<const float> sample) {
+  if (!keeps_samples()) return;
   Json recipe = recipe_json(*live.task, walk.id);
   recipe["scores"] = scores_json(walk.scores).at("scores");
   recipe["made"] = mode_name(live.plan.mode);
@@ -205,7 +207,7 @@ void Engine::final_over(Live& live, Walk& walk, ScoreTable scores) {
   if (live.plan.mode != FinalMode::kAsItIs || !task.candidate(walk.id).scored) {
     ++live.ledger.decoded;
     count_scores(live, scores);
-  } else if (!settings_.keep_all) {
+  } else if (settings_.keep != Keep::kAll) {
     for (std::size_t v = 0; v < scorer_.size(); ++v)
       if (!scorer_.selects(v) && !scorer_.verifier(v).wants_previews())
         ++live.ledger.verifier_calls[scorer_.verifier(v).use().name];
@@ -215,7 +217,7 @@ void Engine::final_over(Live& live, Walk& walk, ScoreTable scores) {
   const Json judged = scores_json(scores);
   entry["scores"] = judged.at("scores");
   if (judged.contains("heads")) entry["heads"] = judged.at("heads");
-  entry["sample"] = walk.file;
+  if (keeps_samples()) entry["sample"] = walk.file;
   entry["hash"] = walk.hash;
   close(live, std::move(entry));
 }
@@ -232,7 +234,7 @@ void Engine::close(Live& live, Json entry) {
   if (task.first().id) {
     Json first{{"candidate", task.first().id}};
     first["scores"] = scores_json(task.first().scores).at("scores");
-    first["sample"] = live.first_file;
+    if (keeps_samples()) first["sample"] = live.first_file;
     entry["first"] = first;
   }
   for (const auto& [candidate, why] : task.failures())

@@ -9,6 +9,7 @@
 
 #include "host/error.hpp"
 #include "host/png.hpp"
+#include "host/saved_run.hpp"
 #include "host/set_metrics.hpp"
 
 namespace winnow {
@@ -105,6 +106,7 @@ void ImageSet::find_files(const fs::path& folder, const ImageSetOptions& options
       throw Error(Exit::kUsage, fmt::format("no PNG in the folder '{}'", folder.string()));
     return;
   }
+  require_samples(folder);
   const std::string ending = options.first ? "-first.png" : "-best.png";
   if (fs::is_directory(folder / "samples"))
     files_ = files_ending_in(ending, folder / "samples", /*recursive=*/false);

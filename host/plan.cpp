@@ -204,8 +204,9 @@ Plan plan_run(const RunConfig& config, Assembly& assembly, bool measure) {
   const std::uint64_t batch = assembly.batch();
   plan.memory_bytes = config.execution.cache_bytes + 8 * batch * (latent + 128) +
                       2 * batch * 4 * (info.latent_elements + info.sample_elements);
-  const std::uint64_t kept =
-      config.keep == Keep::kAll ? plan.ledger.decoded + 2 * plan.tasks : 2 * plan.tasks;
+  const std::uint64_t kept = config.keep == Keep::kAll    ? plan.ledger.decoded + 2 * plan.tasks
+                             : config.keep == Keep::kNone ? 0
+                                                          : 2 * plan.tasks;
   // In double: caps may be as large as 10^12 candidates a task.
   const double disk =
       static_cast<double>(kept) * static_cast<double>(info.sample_elements + kPngOverhead) +

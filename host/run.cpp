@@ -198,7 +198,7 @@ RunOutcome execute_run(const RunRequest& request) {
   EngineSettings settings{.batch = assembly.batch(),
                           .cache_bytes = config.execution.cache_bytes,
                           .deterministic = config.deterministic,
-                          .keep_all = config.keep == Keep::kAll,
+                          .keep = config.keep,
                           .make_search = [&] { return assembly.make_search(); },
                           .pools = pools.get(),
                           .stop = request.stop,

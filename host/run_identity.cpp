@@ -41,7 +41,9 @@ class Reader {
     }
     identity.objective = objective.dump();
     identity.conditions = conditions(table(run_, "tasks"));
-    identity.keeps_all = run_.at_path("output.keep").value_or(std::string()) == "all";
+    const std::string keep = run_.at_path("output.keep").value_or(std::string());
+    identity.keeps_all = keep == "all";
+    identity.keeps_none = keep == "none";
     return identity;
   }
 

@@ -23,6 +23,7 @@ struct RunIdentity {
   std::string objective;         // names the score that a search follows: selecting verifiers, rule
   std::vector<std::string> conditions;  // by task, as condition_text() gives them
   bool keeps_all = false;               // samples of all candidates are written
+  bool keeps_none = false;              // no sample is written
 };
 
 // Throws Error(Exit::kJournal) when the texts are not what this winnow writes.

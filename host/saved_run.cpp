@@ -132,6 +132,17 @@ std::optional<ordered_json> read_summary(const fs::path& directory) {
   return summary;
 }
 
+void require_samples(const fs::path& directory) {
+  if (!fs::exists(directory / "run.toml") || !fs::exists(directory / "lock.json")) return;
+  const RunIdentity identity = identity_of(disk::read_all(directory / "run.toml", kLargestText),
+                                           disk::read_all(directory / "lock.json", kLargestText));
+  if (identity.keeps_none)
+    throw Error(Exit::kUsage,
+                fmt::format("the run in '{}' kept no samples (output.keep = \"none\"); make it "
+                            "again in another folder with output.keep=best",
+                            directory.string()));
+}
+
 SavedRun read_saved_run(const fs::path& directory) try {
   const auto summary = read_summary(directory);
   if (!summary && fs::exists(directory / "run.toml"))
@@ -139,6 +150,7 @@ SavedRun read_saved_run(const fs::path& directory) try {
                                           directory.string(), directory.string()));
   if (!summary)
     throw Error(Exit::kUsage, fmt::format("'{}' is no run directory", directory.string()));
+  require_samples(directory);
   return Reader(directory, *summary).read();
 } catch (const nlohmann::json::exception& error) {
   throw Error(Exit::kJournal,

@@ -41,6 +41,10 @@ struct SavedRun {
 // not the one of the run, Error(Exit::kJournal) for damage.
 SavedRun read_saved_run(const std::filesystem::path& directory);
 
+// Throws Error(Exit::kUsage) where the run keeps no samples (output.keep = "none"). No run
+// directory, or one without lock.json: nothing is said.
+void require_samples(const std::filesystem::path& directory);
+
 // The summary of a run directory; nothing when the run is not finished or it is no run directory.
 // Throws Error(Exit::kUsage) when it is damaged.
 std::optional<nlohmann::ordered_json> read_summary(const std::filesystem::path& directory);

@@ -80,6 +80,11 @@ StudyPoint point_of(const Study& study, const StudySweep& sweep, const Combinati
     point.label += fmt::format(", {} = {}", axis.name, cell_text(value.cell));
   }
   point.config = config_of(study, settings, registry, point.label);
+  if (point.config.keep == Keep::kNone && !study.metrics.use.id.empty())
+    throw Error(Exit::kUsage,
+                fmt::format("output.keep = \"none\", but [metrics] looks at the samples; take "
+                            "\"best\", or leave [metrics] out\nin {}: {}",
+                            study.name, point.label));
   return point;
 }
 

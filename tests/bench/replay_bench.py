@@ -1,7 +1,7 @@
 """Measures how long it takes to tune a search on a replay table: 200 tasks x 200 seeds x 20 judged times, replayed by
 winnow.pruned at 50 settings of its schedule, each a run of 200 tasks with a budget of its own.
 
-    python3 tests/bench/replay_bench.py build/bin/winnow [--budget 400] [--settings 50] [--jobs 2]
+    python3 tests/bench/replay_bench.py build/bin/winnow [--budget 400] [--settings 50] [--keep none] [--jobs 2]
 
 Prints the seconds of the whole study, those that its process computed, and the candidates that were replayed. Nothing is asserted: CI machines differ.
 """
@@ -24,6 +24,8 @@ RUN = """
 name = "replay-bench"
 [execution]
 isolate = "none"
+[output]
+keep = "{keep}"
 [budget]
 nfe = {budget}
 [tasks]
@@ -69,6 +71,7 @@ def main():
     parser.add_argument("binary")
     parser.add_argument("--budget", type=int, default=400)
     parser.add_argument("--settings", type=int, default=50)
+    parser.add_argument("--keep", default="none", help="output.keep of the runs: samples of a replay show nothing")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     at = [[a / 20, b / 20] for a in (4, 5, 6, 7, 8) for b in (10, 12)]
@@ -77,7 +80,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         write_table(folder / "pool.safetensors")
-        (folder / "run.toml").write_text(RUN.format(budget=arguments.budget, tasks=TASKS))
+        (folder / "run.toml").write_text(RUN.format(budget=arguments.budget, tasks=TASKS, keep=arguments.keep))
         used = at[:max(1, arguments.settings // len(keep))]
         (folder / "study.toml").write_text(STUDY.format(at=labelled(used), keep=labelled(keep)))
         start = time.monotonic()

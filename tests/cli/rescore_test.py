@@ -106,6 +106,16 @@ class Rescore(CliTest):
         self.assertEqual(len(rows), value["samples"])
         self.assertIn("only the best samples were kept", self.done("rescore", "runs/toy", *PIXEL).stdout)
 
+    def test_a_run_that_kept_no_samples_says_so_wherever_they_are_wanted(self):
+        self.done("run", "toy.toml", 'output.keep="none"', "--quiet")
+        says = ['kept no samples (output.keep = "none")']
+        self.refused(2, "rescore", "runs/toy", *PIXEL, says=says)
+        self.refused(2, "metrics", "runs/toy", "--features", "winnow.toy.features", says=says)
+        self.refused(2, "stats", "runs/toy", "--features", "winnow.toy.features", "--out", "x.safetensors", says=says)
+        self.assertIn("brightness", self.done("metrics", "runs/toy").stdout)
+        self.done("verify", "runs/toy")
+        self.done("show", "runs/toy", "0/1", "--out", "shown.png")
+
     def test_a_completed_winner_is_compared_by_what_was_written(self):
         run = self.run_all("search.preview_times=[0.5]")
         value = self.json("rescore", run, *PIXEL)

@@ -251,11 +251,34 @@ TEST_CASE("held-out verifiers judge the first and the final sample, and never se
   CHECK(all.summary["ledger"]["verifier_calls"]["first_pixel"] == 120);
 }
 
+TEST_CASE("a run that keeps no samples has the results of one that does", "[engine]") {
+  const Overrides none{"output.keep=\"none\""};
+  for (const Overrides& also : {Overrides{}, Overrides{"sampler.search_steps=3"}}) {
+    ToyRun toy;
+    Overrides without = none;
+    without.insert(without.end(), also.begin(), also.end());
+    auto kept = toy.run("kept", also).summary;
+    std::atomic<wn_status> stop{WN_OK};
+    const auto half = toy.run("run", without, &stop, [&](const Progress& p) {
+      if (p.tasks_done >= 2) stop = WN_E_CANCELLED;
+    });
+    REQUIRE(half.exit == Exit::kCheckpointed);
+    const auto outcome = toy.run("run", without);
+    for (auto& task : kept["tasks"]) {
+      task.erase("sample");
+      task["first"].erase("sample");
+    }
+    CHECK(outcome.summary == kept);
+    CHECK(std::filesystem::is_empty(toy.folder / "run" / "samples"));
+    CHECK_FALSE(std::filesystem::exists(toy.folder / "run" / "gallery.png"));
+  }
+}
+
 TEST_CASE("the plan is what the run then spends", "[engine]") {
   for (const Overrides& how :
-       {Overrides{}, Overrides{"sampler.search_steps=3"}, Overrides{"output.keep=\"all\""},
-        Overrides{"search.candidates=7"}, Overrides{"budget.candidates=5"},
-        Overrides{"sampler.search_steps=3", "sampler.eta=1"}}) {
+       {Overrides{}, Overrides{"output.keep=\"none\""}, Overrides{"sampler.search_steps=3"},
+        Overrides{"output.keep=\"all\""}, Overrides{"search.candidates=7"},
+        Overrides{"budget.candidates=5"}, Overrides{"sampler.search_steps=3", "sampler.eta=1"}}) {
     ToyRun toy;
     toy.text += "[[verifier]]\nplugin = \"winnow.toy.first_pixel\"\nrole = \"report\"\n";
     const Plan plan = make_plan(toy.config(how), toy_plugins(), /*measure=*/true);

@@ -70,6 +70,16 @@ TEST_CASE("a run whose candidates are all recorded is the same and walks nothing
   toy.check_served_whole("fewer-tasks", "pool", {"tasks.repeat=1"});
 }
 
+TEST_CASE("a run that keeps no samples is served without pictures, and serves none", "[pool]") {
+  PoolRun toy;
+  const Overrides none{"output.keep='none'"};
+  toy.record("pool");
+  toy.check_served_whole("none", "pool", none);
+  toy.record("scores", none);
+  toy.check_served_whole("from-none", "scores", none);
+  CHECK(toy.check_equal("pictures", "scores", {}).effort["replayed_candidates"] == 114);
+}
+
 TEST_CASE("other selections over the recorded verifiers are served too", "[pool]") {
   PoolRun toy;
   toy.record("pool");

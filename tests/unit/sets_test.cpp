@@ -51,6 +51,13 @@ TEST_CASE("a resumed run that has lost a sample of its set says which", "[sets]"
   CHECK_THROWS_WITH(toy.run("run", {kBalance}), Catch::Contains("t00001-best.png"));
 }
 
+TEST_CASE("a set-level verifier needs samples that are kept", "[sets]") {
+  ToyRun toy;
+  CHECK_THROWS_WITH(toy.run("run", {kBalance, "output.keep='none'"}),
+                    Catch::Contains("output.keep = \"none\"") && Catch::Contains("set-level"));
+  CHECK_FALSE(std::filesystem::exists(toy.folder / "run"));
+}
+
 TEST_CASE("tasks that fail before their turn hold up no other, and change nothing", "[sets]") {
   ToyRun toy;  // half of the tasks have a single candidate, which fails before it is decoded
   const std::vector<std::string> failing{kBalance, "budget.candidates=1", "sampler.poison=0.7",

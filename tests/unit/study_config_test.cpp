@@ -163,6 +163,20 @@ set = { "search.plugin" = "winnow.zero_order" }
   CHECK(points[7].pools == std::vector<std::size_t>{4});
 }
 
+TEST_CASE("metrics need runs that keep samples, which is said before the first run", "[study]") {
+  const std::string keep =
+      edited("set = { \"search.round\" = 3 }", "set = { \"output.keep\" = \"none\" }");
+  const auto points = [](const StudyFile& file) {
+    return study_points(load_study(file.file, false, toy_plugins()), toy_plugins());
+  };
+  const StudyFile fine(keep);
+  CHECK_FALSE(points(fine).empty());
+  const StudyFile file(keep + "[metrics]\nplugin = \"winnow.toy.features\"\n");
+  CHECK_THROWS_WITH(points(file),
+                    Catch::Contains("output.keep = \"none\", but [metrics] looks at") &&
+                        Catch::Contains("random"));
+}
+
 TEST_CASE("relative paths in a study start from its folder", "[study]") {
   StudyFile file(edited("seeds = [1, 2]\n", "seeds = [1]\n"));
   std::filesystem::create_directories(file.toy.folder.path() / "studies");

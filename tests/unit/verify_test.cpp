@@ -18,6 +18,16 @@ const ClaimVerdict& verdict(const Verification& result, const std::string& plugi
 
 }  // namespace
 
+TEST_CASE("a run that kept no samples is verified like any other", "[verify]") {
+  ToyRun toy;
+  const Overrides none{"output.keep=\"none\""};
+  toy.run("run", none);
+  const Verification result =
+      verify_run(toy.config(none), toy_plugins(), toy.folder / "run", {.share = 0.2});
+  CHECK(result.made > 10);
+  CHECK(result.same_bits());
+}
+
 TEST_CASE("every candidate of every search comes out again with the same bits and scores",
           "[verify]") {
   for (const auto& [name, search] : searches()) {
