@@ -211,6 +211,17 @@ class LlmGrader(CliTest):
         self.assertEqual(run["ledger"]["verifier_calls"]["llm_grader"], len(seen))
         self.assertEqual(self.failed(), 0)
 
+    def test_the_pictures_of_a_finished_run_are_graded_later(self):
+        text = self.configure("fine").read_text()
+        grader = text[text.index("[[verifier]]"):text.index("[search]")]
+        self.write("run.toml", text.replace(grader, '[[verifier]]\nplugin = "winnow.brightness"\n'))
+        self.done("run", "run.toml")
+        self.assertEqual(sum(self.server.asked.values()), 0)
+        self.done("rescore", "runs/graded", f"url=http://127.0.0.1:{self.server.server_port}/v1/chat/completions", "model=grader",
+                  "key_env=GRADER_KEY", "--verifier", "winnow.llm_grader", "--out", "grades.csv")
+        self.assertGreater(len((self.folder / "grades.csv").read_text().splitlines()), 1)
+        self.assertGreater(sum(self.server.asked.values()), 0)
+
     def test_the_question_is_strict_and_carries_the_key(self):
         self.configure("fine")
         self.done("run", "run.toml")
