@@ -66,6 +66,19 @@ double Engine::live_nfe() const {
   return total;
 }
 
+double Engine::done_nfe() const {
+  double ahead = walker_.nfe_ahead();
+  const auto add = [&](const std::unique_ptr<Job>& job) {
+    if (!job || job->purpose != Purpose::kCandidate) return;
+    const Candidate& c = job->live->task->candidate(job->id);
+    if (c.state == CandidateState::kOpen) ahead += c.nfe;
+  };
+  std::ranges::for_each(ready_, add);
+  for (const auto& [parent, jobs] : waiting_) std::ranges::for_each(jobs, add);
+  for (const auto& [source, wait] : gradient_waits_) std::ranges::for_each(wait.jobs, add);
+  return std::max(0.0, ledger_.search_nfe + live_nfe() - ahead);
+}
+
 // Every task gets at least one candidate, however little time there is.
 bool Engine::expired(const Live& live) const {
   const auto& cap = frame_.budget.seconds;
@@ -133,6 +146,7 @@ bool Engine::loop() {
     if (settings_.on_turn) settings_.on_turn();
   }
   commit_if_due(true);
+  if (settings_.on_turn) settings_.on_turn();
   return true;
 }
 

@@ -68,6 +68,8 @@ class Engine {
   const std::vector<nlohmann::ordered_json>& entries() const { return entries_; }
   const Ledger& ledger() const { return ledger_; }  // of finished tasks
   double live_nfe() const;                          // search NFE charged by running tasks
+  // Search NFE charged by all tasks, less what is still to be walked of it.
+  double done_nfe() const;
   std::uint64_t tasks_done() const { return tasks_done_; }
   // Work made again: latents made anew, and whatever earlier parts walked without a result. Exact
   // once all tasks are finished.

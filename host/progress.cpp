@@ -87,15 +87,18 @@ void ProgressPrinter::show(const Progress& progress) {
   if (style_ == ProgressStyle::kNone) return;
   const std::lock_guard lock(mutex_);
   const double now = screen_.now();
+  if (style_ == ProgressStyle::kPlain) held_back_ = progress;
   if (last_ && now - *last_ < (style_ == ProgressStyle::kLine ? kLinePause : kPlainPause)) return;
   last_ = now;
-  if (style_ == ProgressStyle::kPlain) {
-    screen_.out << progress_text(progress, std::string::npos) << std::endl;
-    return;
-  }
+  if (style_ == ProgressStyle::kPlain) return print_held_back();
   // One column stays free: some terminals begin a new line when the last one is filled.
   line_ = progress_text(progress, std::max<std::size_t>(screen_.columns(), 2) - 1);
   draw();
+}
+
+void ProgressPrinter::print_held_back() {
+  if (held_back_) screen_.out << progress_text(*held_back_, std::string::npos) << std::endl;
+  held_back_.reset();
 }
 
 void ProgressPrinter::print_above(std::string_view text) {
@@ -110,6 +113,7 @@ void ProgressPrinter::print_above(std::string_view text) {
 
 void ProgressPrinter::clear() {
   const std::lock_guard lock(mutex_);
+  print_held_back();
   erase();
 }
 

@@ -25,7 +25,8 @@ enum class ProgressStyle { kLine, kPlain, kNone };
 // else plain lines.
 ProgressStyle progress_style(std::string_view name, bool terminal);
 
-// Draws at most ten times a second (kLine) or every 30 seconds (kPlain; the first line at once).
+// Draws at most ten times a second (kLine) or every 30 seconds (kPlain; the first line at once, the
+// last one with clear()).
 // Calls may come from any thread.
 class ProgressPrinter {
  public:
@@ -39,18 +40,20 @@ class ProgressPrinter {
   void show(const Progress& progress);
   // Prints `text` (whole lines) where the progress line stands, which is drawn again below it.
   void print_above(std::string_view text);
-  // Takes the line away. show() may draw it again.
+  // Takes the line away; kPlain: prints what was shown last. show() may draw again.
   void clear();
 
  private:
   void draw();
   void erase();
+  void print_held_back();
 
   ProgressStyle style_;
   Screen screen_;
   std::mutex mutex_;
   std::string line_;  // as it stands on the screen; empty: none
   std::optional<double> last_;
+  std::optional<Progress> held_back_;  // kPlain: the newest that came too early
 };
 
 // Columns of the terminal behind stderr; 80 when it does not say.

@@ -105,7 +105,7 @@ Progress progress_of(const Engine& engine, const RunConfig& config, double plann
   Progress p;
   p.tasks = config.tasks.size();
   p.tasks_done = engine.tasks_done();
-  p.nfe = engine.ledger().search_nfe + engine.live_nfe();
+  p.nfe = engine.done_nfe();
   p.nfe_total = planned;
   p.seconds = engine.seconds_this_part();
   p.nfe_this_part = engine.walked_nfe_this_part();

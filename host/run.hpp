@@ -17,7 +17,7 @@ namespace winnow {
 // For the progress line. Numbers of the whole run, earlier parts included.
 struct Progress {
   std::uint64_t tasks = 0, tasks_done = 0;
-  double nfe = 0;        // search NFE of finished and running tasks
+  double nfe = 0;        // search NFE charged, less what of it is still to be walked
   double nfe_total = 0;  // planned search NFE; 0: not known
   double mean_best = 0;  // over finished tasks, before that over running ones; NaN: no score yet
   double mean_gain = 0;  // mean of best minus first over finished tasks

@@ -97,6 +97,17 @@ void Walker::enqueue(std::unique_ptr<Walk> walk) {
   queues_[key_of(*walk)].push_back(std::move(walk));
 }
 
+double Walker::nfe_ahead() const {
+  double ahead = 0;
+  for (const auto& [key, queue] : queues_)
+    for (const auto& walk : queue) {
+      if (walk->purpose != Purpose::kCandidate) continue;
+      const Candidate& c = walk->task->candidate(walk->id);
+      if (c.state == CandidateState::kOpen) ahead += std::max(0.0, c.nfe - walk->walked_nfe);
+    }
+  return ahead;
+}
+
 // Full batches of what ends walks first, so that samples do not pile up; else whatever has most to
 // do.
 std::deque<std::unique_ptr<Walk>>& Walker::choose(Stage& stage) {

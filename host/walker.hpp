@@ -83,6 +83,8 @@ class Walker {
   SampleBatch advance(std::vector<std::unique_ptr<Walk>>& finished);
   std::uint64_t batches() const { return batches_; }
   double walked_nfe() const { return walked_nfe_; }
+  // Of the candidates on their way, what their prices leave to be walked.
+  double nfe_ahead() const;
 
  private:
   // Walks with equal keys may share a batch. Times are 0 where the sampler mixes them.

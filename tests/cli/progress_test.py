@@ -35,7 +35,8 @@ class ProgressOutput(CliTest):
     def test_in_a_file_progress_is_plain(self):
         done = self.done("run", "toy.toml")
         self.assertRegex(done.stderr, r"^search \d+% \| NFE [\d,]+/256")
-        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertRegex(done.stderr, r"\nsearch 100% \| NFE 256/256 .* tasks 4/4.*\n$")
+        self.assertEqual(done.stderr.count("\n"), 2)
         self.assertNotRegex(done.stderr, r"[\x00-\x09\x0b-\x1f\x7f]")
 
     def test_none_and_quiet_are_silent(self):

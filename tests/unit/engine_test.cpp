@@ -111,6 +111,23 @@ TEST_CASE("a run that is stopped at any turn goes on to the identical result", "
   }
 }
 
+TEST_CASE("progress counts the NFE that were walked, not those that were promised", "[engine]") {
+  for (const Overrides& how : {Overrides{}, Overrides{"search={plugin=\"winnow.zero_order\"}"},
+                               Overrides{"search={plugin=\"winnow.paths\"}"},
+                               Overrides{"execution.batch=2", "search.round=20"}}) {
+    ToyRun toy;
+    double last = 0, first = -1;
+    const auto outcome = toy.run("run", how, nullptr, [&](const Progress& p) {
+      if (first < 0) first = p.nfe;
+      CHECK(p.nfe <= p.nfe_this_part);
+      CHECK(p.nfe >= last);
+      last = p.nfe;
+    });
+    CHECK(first < 0.2 * last);
+    CHECK(last == outcome.summary["ledger"]["search_nfe"].get<double>());
+  }
+}
+
 TEST_CASE("a finished run says so and keeps its summary", "[engine]") {
   ToyRun toy;
   const auto first = toy.run("run");

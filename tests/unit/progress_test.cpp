@@ -151,6 +151,17 @@ TEST_CASE("plain progress is a whole line at once and then every 30 seconds, wit
                        [](unsigned char c) { return c < 0x20 || c > 0x7e; }));
   }
   CHECK(times == std::vector<double>{0, 30, 60, 90});
+  printer.clear();
+  CHECK(fake.take().empty());
+  Progress end = typical();
+  end.nfe = end.nfe_total;
+  fake.now = 91;
+  printer.show(end);
+  CHECK(fake.take().empty());
+  printer.clear();
+  CHECK(fake.take() == progress_text(end, 500) + "\n");
+  printer.clear();
+  CHECK(fake.take().empty());
 }
 
 TEST_CASE("progress none prints nothing, and auto chooses by the terminal", "[progress]") {
