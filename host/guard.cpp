@@ -68,7 +68,8 @@ PluginInstance::PluginInstance(std::shared_ptr<PluginCode> code, const PluginUse
   const wn_status status = code_->create(&host_.table, options.all(), context.table(), &instance_);
   if (status != WN_OK) {
     throw_if_stopped(services_, status);
-    throw Error(Exit::kPlugin,
+    // What the options say is a mistake of the config, whoever finds it.
+    throw Error(status == WN_E_INVALID_ARGUMENT ? Exit::kUsage : Exit::kPlugin,
                 fmt::format("{} {}: create failed: {}{}", id_, version_,
                             blame(status, context.errors().text()), names_near(use)));
   }

@@ -44,7 +44,7 @@ class Mistakes(CliTest):
         if not (PLUGINS / "winnow.class_probability").is_dir():
             self.skipTest("built without LibTorch")
         self.write("classifier.safetensors", "")
-        self.refused(3, "check", "--load", "toy.toml", "verifier.0={plugin='winnow.class_probability', weights='clasifier.safetensors'}",
+        self.refused(2, "check", "--load", "toy.toml", "verifier.0={plugin='winnow.class_probability', weights='clasifier.safetensors'}",
                      says=["clasifier.safetensors", "weights: did you mean 'classifier.safetensors'?"])
 
     def test_a_study_and_a_run_config_are_told_apart(self):
@@ -75,7 +75,7 @@ class Mistakes(CliTest):
                             ("delta_f=0.81, delta_b=0.810001", "so sigma = 0.11 takes more than 10000 rounds")]:
             for verb in (["check", "--load"], ["plan"], ["run"]):
                 with self.subTest(paths, verb=verb):
-                    self.refused(3, *verb, "toy.toml", f"search={{plugin='winnow.paths', {paths}}}", says=[says])
+                    self.refused(2, *verb, "toy.toml", f"search={{plugin='winnow.paths', {paths}}}", says=[says])
         self.assertFalse((self.folder / "runs").exists())
 
     def test_a_search_that_branches_is_refused_where_no_noise_tells_the_branches_apart(self):

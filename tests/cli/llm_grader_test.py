@@ -318,13 +318,13 @@ class LlmGrader(CliTest):
 
     def test_bad_settings_are_refused_before_anything_is_asked(self):
         self.configure("fine", key_env="NOT_SET")
-        self.refused(3, "run", "run.toml", says=["the environment has no NOT_SET"])
+        self.refused(2, "run", "run.toml", says=["the environment has no NOT_SET"])
         self.configure("fine", url="http://example.org/v1/chat/completions")
-        self.refused(3, "run", "run.toml", says=["would show the key to everyone"])
+        self.refused(2, "run", "run.toml", says=["would show the key to everyone"])
         self.configure("fine", url="http://localhost.example.org/v1")
-        self.refused(3, "run", "run.toml", says=["would show the key to everyone"])
+        self.refused(2, "run", "run.toml", says=["would show the key to everyone"])
         self.configure("fine", url="ftp://example.org")
-        self.refused(3, "run", "run.toml", says=["expected one that begins with https://"])
+        self.refused(2, "run", "run.toml", says=["expected one that begins with https://"])
         self.configure("fine", cache="run.toml/answers")
         self.refused(3, "run", "run.toml", says=["run.toml/answers", "cache"])
         self.assertEqual(self.server.asked, {})
