@@ -349,7 +349,9 @@ class Parser {
     verify->add_option("ID", line_.id, "Of one package, or of a plugin in it.");
     CLI::App* lock = verb(*plugins, "lock", Verb::kPluginsLock,
                           "Write down which builds of which plugins a project may use.");
-    lock->add_option("CONFIG|ID", line_.locked, "Configs, whose plugins are locked, and ids.")
+    lock->add_option("CONFIG [KEY=VALUE]|STUDY|ID", line_.locked,
+                     "Configs, with overrides as for run, and studies, whose plugins and programs "
+                     "are locked, and ids.")
         ->required();
     lock->add_option("--file", lock_file_,
                      "The lock (default: winnow-plugins.lock beside the first config).")

@@ -81,7 +81,7 @@ struct CommandLine {
   std::string language = "cpp";     // plugins new
   std::filesystem::path package;    // plugins pack, install
   bool force = false;               // plugins install
-  std::vector<std::string> locked;  // plugins lock: configs and ids
+  std::vector<std::string> locked;  // plugins lock: configs, overrides behind them, studies and ids
   std::filesystem::path lock_file;  // plugins lock
 
   PluginCheck plugin_check;

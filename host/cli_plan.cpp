@@ -49,7 +49,8 @@ Answer plan_verb(const CommandLine& line) {
   const Registry registry = scan_plugins(line);
   const RunConfig config = load_config(config_file(line.config), line.overrides, registry);
   require_locked(config_file(line.config), plugins_of(config), registry);
-  require_trust(config_file(line.config), code_of_config(config, registry));
+  require_trust(config_file(line.config), code_of_config(config, registry),
+                words_to_lock(config_file(line.config), line));
   const Plan plan = make_plan(config, registry, line.measure);
   Answer answer;
   answer.text = fmt::format("{} ({})\n", config.name,
@@ -69,7 +70,8 @@ Answer check_verb(const CommandLine& line) {
   const Registry registry = scan_plugins(line);
   const RunConfig config = load_config(config_file(line.config), line.overrides, registry);
   require_locked(config_file(line.config), plugins_of(config), registry);
-  require_trust(config_file(line.config), code_of_config(config, registry));
+  require_trust(config_file(line.config), code_of_config(config, registry),
+                words_to_lock(config_file(line.config), line));
   std::vector<std::vector<std::string>> rows;
   ordered_json plugins = ordered_json::array();
   for (const Named& named : named_plugins(config)) {

@@ -190,7 +190,8 @@ Answer run_verb(const CommandLine& line, const StopSignals& signals, ProgressPri
   RunConfig config = load_config(config_file(line.config), line.overrides, registry);
   config.execution.isolation.attach = line.attach;
   require_locked(config_file(line.config), plugins_of(config), registry);
-  require_trust(config_file(line.config), code_of_config(config, registry));
+  require_trust(config_file(line.config), code_of_config(config, registry),
+                words_to_lock(config_file(line.config), line));
   const fs::path directory = output_directory(line, config);
   Watcher watcher(signals, progress);
   RunOutcome outcome =

@@ -61,7 +61,7 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
                                               one.study.file, one.study.name));
     one.points = study_points(one.study, registry);
     require_locked(one.study.base, all_plugins_of(one), registry);
-    require_trust(one.study.base, all_code_of(one, registry));
+    require_trust(one.study.base, all_code_of(one, registry), words_to_lock(file, line));
     check_columns(one.study, one.points);
     check_result_columns(one.study, possible_columns(one.study, one.points));
     // --quick leaves out points, and with them what others are compared with.

@@ -46,6 +46,9 @@ Answer plugins_install_verb(const CommandLine& line);
 Answer plugins_remove_verb(const CommandLine& line);
 Answer plugins_verify_verb(const CommandLine& line);
 Answer plugins_lock_verb(const CommandLine& line);
+// The words behind `winnow plugins lock` that allow what a config with the line's overrides, or a
+// study, names.
+std::string words_to_lock(const std::filesystem::path& file, const CommandLine& line);
 Answer plugins_docs_verb(const CommandLine& line);
 // `print` writes results as they come, unless under --json.
 Answer plugins_check_verb(const CommandLine& line,

@@ -81,7 +81,8 @@ Answer verify_verb(const CommandLine& line) {
     throw Error(Exit::kUsage, fmt::format("'{}' is no run directory", line.directory.string()));
   const Registry registry = scan_plugins(line);
   const RunConfig config = load_config(config_file(line.directory), {}, registry);
-  require_trust(config_file(line.directory), code_of_config(config, registry));
+  require_trust(config_file(line.directory), code_of_config(config, registry),
+                words_to_lock(config_file(line.directory), line));
   const Verification result =
       verify_run(config, registry, line.directory,
                  {.share = line.share, .seed = line.seed, .tolerance = line.tolerance});

@@ -25,19 +25,27 @@ std::string text_of(const PluginUse& use, const std::string& key) {
   return text ? *text : "";
 }
 
-// The run was made with it.
-bool is_of_run(const fs::path& run, const NamedCode& code, const std::string& hash) {
-  if (!fs::exists(run / "lock.json")) return false;
+// Of that program when the run was made; empty: `run` is none, or names no such program.
+std::string hash_in_run(const fs::path& run, const NamedCode& code) {
+  if (!fs::exists(run / "lock.json")) return "";
   const auto lock = nlohmann::json::parse(disk::read_all(run / "lock.json", kLargestLock), nullptr,
                                           /*allow_exceptions=*/false);
   const auto files = lock.is_object() ? lock.value("files", nlohmann::json()) : nlohmann::json();
-  return files.is_object() && files.value(code.path.string(), nlohmann::json()) == hash;
+  const std::string file = code.path.string();
+  const bool named = files.is_object() && files.contains(file) && files[file].is_string();
+  return named ? files[file].get<std::string>() : "";
 }
 
 bool is_locked(const fs::path& folder, const NamedCode& code, const std::string& hash) {
+  const std::string was = hash_in_run(folder, code);
+  if (!was.empty() && was != hash)
+    throw Error(Exit::kUsage,
+                fmt::format("'{}' is not what the run in '{}' was made with: its sha256 is {}, "
+                            "lock.json says {}; put that one back",
+                            code.path.string(), folder.string(), hash, was));
   const fs::path file = folder / kLockFile;
-  if (fs::exists(fs::symlink_status(file)) && read_code_lock(file).count(hash) != 0) return true;
-  return is_of_run(folder, code, hash);
+  return was == hash ||
+         (fs::exists(fs::symlink_status(file)) && read_code_lock(file).count(hash) != 0);
 }
 
 }  // namespace
@@ -79,7 +87,8 @@ std::vector<NamedCode> code_of_config(const RunConfig& config, const Registry& r
   return out;
 }
 
-void require_trust(const fs::path& config_file, const std::vector<NamedCode>& named) {
+void require_trust(const fs::path& config_file, const std::vector<NamedCode>& named,
+                   const std::string& words) {
   const fs::path folder = fs::absolute(config_file).parent_path();
   std::set<fs::path> seen;
   for (const NamedCode& code : named) {
@@ -94,7 +103,7 @@ void require_trust(const fs::path& config_file, const std::vector<NamedCode>& na
                     "winnow plugins lock {}; or whatever lies there: trust = \"full\" beside the "
                     "option; isolate = \"plugin\" fences it in, too",
                     code.option, code.plugin, code.path.string(), hash,
-                    (folder / kLockFile).string(), config_file.string()));
+                    (folder / kLockFile).string(), words));
   }
 }
 

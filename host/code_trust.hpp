@@ -32,7 +32,9 @@ std::vector<NamedCode> code_of_config(const RunConfig& config, const Registry& r
 
 // Each of them is trusted, or its hash is in the winnow-plugins.lock beside `config_file`, or in
 // the lock.json of the run directory whose run.toml that is. Else Error(Exit::kPlugin) with the
-// hash and both ways to allow it. What several of them name is hashed once.
-void require_trust(const std::filesystem::path& config_file, const std::vector<NamedCode>& named);
+// hash and both ways to allow it, one of them `winnow plugins lock <words>`; Error(Exit::kUsage)
+// where that run was made with another one. What several of them name is hashed once.
+void require_trust(const std::filesystem::path& config_file, const std::vector<NamedCode>& named,
+                   const std::string& words);
 
 }  // namespace winnow

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "host/code_trust.hpp"
+#include "host/in_shell.hpp"
 
 namespace winnow {
 namespace {
@@ -58,7 +59,8 @@ PointResult PointMaker::make(std::size_t index) try {
   if (finished_.has(directory(request_, point), point.config))
     return {PointResult::kWasFinished, Exit::kDone, ""};
   // Again, for hours may have passed since the study was read.
-  require_trust(request_.study.base, code_of_config(point.config, request_.registry));
+  require_trust(request_.study.base, code_of_config(point.config, request_.registry),
+                in_shell(request_.study.file));
   if (request_.on_notice) request_.on_notice(point_notice(request_, index));
   const RunConfig config = with_pools(point);
   const RunOutcome run = execute_run({.config = config,

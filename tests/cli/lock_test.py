@@ -97,6 +97,22 @@ class Lock(CliTest):
         self.done(*done.stderr.split("accept what is installed: winnow ")[1].split())  # as the message says
         self.done("study", study, "--plan")
 
+    def test_a_lock_takes_the_overrides_of_a_run_and_all_points_of_a_study(self):
+        self.done("plugins", "lock", "toy.toml", "search.plugin=winnow.zero_order")
+        self.assertEqual(sorted(self.entries()), [ID, "winnow.toy.sampler", "winnow.zero_order"])
+        self.done("run", "toy.toml", "search.plugin=winnow.zero_order", "--quiet")
+        (self.folder / "studies").mkdir()
+        self.write("studies/study.toml", '[study]\nname = "tiny"\nbase = "../toy.toml"\nseeds = [1]\n[[sweep]]\nlabel = "x"\n'
+                   'axes = [{ key = "search.plugin", values = ["winnow.random", "winnow.paths"] }]\n[quick]\nset = { "sampler.steps" = 2 }\n'
+                   '[metrics]\nplugin = "winnow.toy.features"\n')
+        self.assertEqual(self.json("plugins", "lock", "studies/study.toml")["file"], str(self.lock))
+        self.assertEqual(sorted(self.entries()), [ID, "winnow.paths", "winnow.random", "winnow.toy.features", "winnow.toy.sampler",
+                                                  "winnow.zero_order"])
+        self.done("study", "studies/study.toml", "--plan")
+        self.refused(2, "plugins", "lock", "search.plugin=winnow.paths", "toy.toml", says=["stands behind no config"])
+        self.refused(2, "plugins", "lock", "studies/study.toml", "search.round=2", says=["stands behind the study"])
+        self.refused(2, "plugins", "lock", "toy.toml", "search.runds=2", says=["did you mean"])
+
     def test_what_cannot_be_locked(self):
         self.refused(3, "plugins", "lock", "winnow.randm", says=["did you mean 'winnow.random'?"])
         self.refused(2, "plugins", "lock", "nothing.toml", says=["nothing.toml"])

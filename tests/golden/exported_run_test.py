@@ -5,6 +5,7 @@ exported_run_test.py BUILD SOURCE: with a committed bundle and any Python.
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import struct
 import subprocess
@@ -68,7 +69,7 @@ def a_video_is_searched():
     assert size("video/gallery.png")[0] > 2 * 5 * 32  # the first and the best one
     done("run", "run.toml", *video, "sampler.frames=2", "--out", "two", "--quiet")
     assert size("two/samples/t00000-best.png") == (2 * 32, 32)
-    refused(3, "frames is 6, the videos have 5", "run", "run.toml", *video, "sampler.frames=6", "--out", "six")
+    refused(2, "frames is 6, the videos have 5", "run", "run.toml", *video, "sampler.frames=6", "--out", "six")
 
 
 def a_study_has_a_row_for_each_budget():
@@ -87,6 +88,34 @@ axes = [{ key = "budget.candidates", values = [3, 1] }]
     os.rename("winnow-plugins.lock", "kept.lock")
     refused(3, "option bundle of winnow.exported names a program", "study", "study.toml", "--out", "unlocked")
     os.rename("kept.lock", "winnow-plugins.lock")
+
+
+def as_advised(text):
+    """Allows a program with the command that a refusal prints."""
+    words = " ".join(text.split()).split("allow exactly this one: winnow ")[1].split("; or whatever")[0]
+    done(*shlex.split(words))
+
+
+def what_overrides_and_studies_name_is_locked_as_the_refusal_says():
+    shutil.copytree("flux", "another one")
+    toml = pathlib.Path("another one/bundle.toml")
+    toml.write_text(toml.read_text().replace("steps = ", "steps  = "))
+    other = 'sampler.bundle="another one"'
+    kept = pathlib.Path("winnow-plugins.lock").read_text()
+    as_advised(refused(3, "names a program", "check", "run.toml", other))
+    done("check", "run.toml", other)
+    pathlib.Path("winnow-plugins.lock").write_text(kept)
+    pathlib.Path("bundles.toml").write_text("""[study]
+name = "bundles"
+base = "run.toml"
+seeds = [1]
+[[sweep]]
+label = "x"
+axes = [{ key = "sampler.bundle", values = ["flux", "another one"] }]
+""")
+    as_advised(refused(3, "names a program", "study", "bundles.toml", "--plan"))
+    done("study", "bundles.toml", "--plan")
+    pathlib.Path("winnow-plugins.lock").write_text(kept)
 
 
 def main():
@@ -111,6 +140,7 @@ def main():
     done("run", "run.toml", "--out", "locked", "--quiet")
     assert best("locked") == best("trusted")
     a_study_has_a_row_for_each_budget()
+    what_overrides_and_studies_name_is_locked_as_the_refusal_says()
     # A run directory may go on with what it was made with, and with nothing else.
     done("show", "locked", "best")
     # Any prompt is encoded on the way; what is not seen of it is said, and isolation changes nothing.
@@ -127,10 +157,11 @@ def main():
     toml = pathlib.Path("flux/bundle.toml")
     toml.write_text(toml.read_text().replace("steps = ", "steps =  "))
     refused(3, "is not in", "run", "run.toml", "--out", "changed")
-    refused(3, "is not in", "show", "locked", "best")
+    for verb in (["show", "locked", "best"], ["verify", "locked"], ["run", "locked"]):
+        refused(2, "is not what the run in", *verb)
     with open("flux/denoiser.pt", "ab") as file:
         file.write(b" ")
-    refused(3, "denoiser.pt is not the file that was exported", "run", "run.toml", "sampler.trust=full", "--out", "changed")
+    refused(2, "denoiser.pt is not the file that was exported", "run", "run.toml", "sampler.trust=full", "--out", "changed")
     refused(2, "expected", "check", "run.toml", "sampler.trust=half")
 
 

@@ -236,13 +236,13 @@ TEST_CASE("prompts come from a list or from a file, one per line", "[config]") {
   Workbench bench;
   write_bytes(bench.folder / "p.txt",
               "\xEF\xBB\xBF"
-              "one\r\n\n  \ntwo \xC3\xA4\nthree");
+              "one\r\n\n  \ntwo \xC3\xA4\n three ");
   const std::string text = replaced(kSmall, "classes = [4]", "prompts = \"p.txt\"");
   const RunConfig config = bench.load(text);
   REQUIRE(config.tasks.size() == 3);
   CHECK(config.tasks[0].prompt == "one");
   CHECK(config.tasks[1].prompt == "two \xC3\xA4");
-  CHECK(config.tasks[2].prompt == "three");
+  CHECK(config.tasks[2].prompt == " three ");  // blanks around a prompt belong to it
 
   write_bytes(bench.folder / "p.txt",
               "good\nb\xC3\xA4"
