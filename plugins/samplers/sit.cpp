@@ -25,6 +25,7 @@
 #include <stdexcept>
 
 #include "flow_sampler.hpp"
+#include "in_quotes.hpp"
 #include "safetensors_torch.hpp"
 #include "samplers/sit_network.hpp"
 #include "samplers/vae_network.hpp"
@@ -119,7 +120,8 @@ class Sit : public flow::FlowSampler<Sit, at::Tensor> {
   }
   double flops() const { return sit::velocity_flops(net_.config); }
 
-  // int64 [n]. An item whose class the network does not know fails; the others go on beside it.
+  // int64 [n]. An item with a prompt, or whose class the network does not know, fails; the others
+  // go on beside it.
   at::Tensor conditions(const wn::SamplerBatch& batch) const {
     const int64_t classes = net_.config.classes;
     at::Tensor out = at::empty({static_cast<int64_t>(batch.size())}, at::kLong);
@@ -128,10 +130,14 @@ class Sit : public flow::FlowSampler<Sit, at::Tensor> {
       const int64_t id = batch.class_id(i);
       const bool known = id >= 0 && id < classes;
       label[i] = known ? id : classes;
-      if (known || id == -1) continue;
-      batch.fail(i, WN_E_INVALID_ARGUMENT,
-                 "class " + std::to_string(id) + ", the model knows 0 to " +
-                     std::to_string(classes - 1) + " and -1 for none");
+      if (known || (id == -1 && batch.prompt(i).empty())) continue;
+      if (id == -1)
+        batch.fail(i, WN_E_INVALID_ARGUMENT,
+                   "the prompt " + in_quotes(batch.prompt(i)) + ", the model takes classes");
+      else
+        batch.fail(i, WN_E_INVALID_ARGUMENT,
+                   "class " + std::to_string(id) + ", the model knows 0 to " +
+                       std::to_string(classes - 1) + " and -1 for none");
     }
     return out.to(device());
   }

@@ -85,7 +85,7 @@ class TextSit : public flow::FlowSampler<TextSit, text_sit::Texts> {
     const auto found = kept_.find(prompt);
     if (found != kept_.end()) return found->second;
     try {
-      if (prompt.empty()) throw std::runtime_error("the task has no prompt");
+      if (prompt.empty()) throw std::runtime_error(no_prompt(batch.class_id(i)));
       const std::vector<int64_t> words = text_sit::words_of(net_, prompt);
       if (kept_.size() == kKeptPrompts) kept_.clear();
       return kept_[prompt] = encode(words);
@@ -95,6 +95,11 @@ class TextSit : public flow::FlowSampler<TextSit, text_sit::Texts> {
       batch.fail(i, WN_E_INVALID_ARGUMENT, error.what());
       return null_;
     }
+  }
+
+  static std::string no_prompt(int64_t class_id) {
+    if (class_id < 0) return "the task has no prompt";
+    return "class " + std::to_string(class_id) + ", the model takes prompts";
   }
 
   // Alone and with room for the longest text, so that nothing depends on the rest of the batch.

@@ -230,6 +230,9 @@ TEST_CASE("damaged weights are one clear sentence before anything is made", "[si
   CHECK_FALSE(std::filesystem::exists(sit.folder / "huge"));
   CHECK_THROWS_WITH(sit.run("class", {"tasks.classes=[10]"}), Catch::Contains("class 10"));
   CHECK_FALSE(std::filesystem::exists(sit.folder / "class"));
+  CHECK_THROWS_WITH(sit.run("prompt", {"tasks={prompts=['a red coat']}"}),
+                    Catch::Contains("the prompt 'a red coat', the model takes classes"));
+  CHECK_FALSE(std::filesystem::exists(sit.folder / "prompt"));
 }
 
 TEST_CASE("the encoders' verifiers, previews too, agree to 1e-4 between batch sizes", "[sit]") {

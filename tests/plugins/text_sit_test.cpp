@@ -210,6 +210,9 @@ TEST_CASE("a prompt that the network cannot read fails its item alone, before an
                              "nearest known words are red, a, and"));
   CHECK_THAT(failures[2].text, Catch::Contains("the task has no prompt"));
   CHECK_THAT(failures[3].text, Catch::Contains("has 9 words, at most 8 are taken"));
+  bench.conditions[2].class_id = 3;
+  CHECK_THAT(bench.sampler.init(bench.batch, bench.noise)[2].text,
+             Catch::Contains("class 3, the model takes prompts"));
 }
 
 TEST_CASE("a prompt of 10,000 characters is not repeated in full", "[text]") {
