@@ -19,8 +19,10 @@ constexpr const char* kFile = "bundle.toml";
 fs::path member(const Bundle& bundle, Table& table, const std::string& key) {
   const fs::path name = table.text(key);
   if (name.empty() || name.is_absolute() || *name.begin() == ".." ||
-      name.lexically_normal() != name || !fs::exists(bundle.folder / name))
+      name.lexically_normal() != name)
     table.fail(key, "is \"" + name.string() + "\", expected a file within the bundle");
+  if (!fs::exists(bundle.folder / name))
+    table.fail(key, "is \"" + name.string() + "\", which is missing in the bundle");
   return bundle.folder / name;
 }
 

@@ -92,7 +92,7 @@ class Exported {
         paths_{path_of(options.i64("steps")),
                path_of(options.i64("search_steps") ? options.i64("search_steps")
                                                    : options.i64("steps"))},
-        decoder_(bundle_, device_, options.i64("vae_tile"), options.i64("frames")),
+        decoder_(opened(options.i64("vae_tile"), options.i64("frames"))),
         denoiser_(loaded(host, options.f64("guidance_scale"))) {
   } catch (const wn::Error&) {
     throw;
@@ -241,6 +241,10 @@ class Exported {
   Path path_of(int64_t steps) const {
     return Path(bundle_.schedule, bundle_.solver,
                 steps ? static_cast<uint32_t>(steps) : bundle_.steps);
+  }
+  ExportedDecoder opened(int64_t tile, int64_t frames) const {
+    const ThreadsGuard threads(threads_);
+    return ExportedDecoder(bundle_, device_, tile, frames);
   }
   ExportedDenoiser loaded(const wn::Host& host, double guidance_scale) const {
     if (device_.is_cuda() && bundle_.is_compiled())

@@ -1,8 +1,11 @@
 #include "exported_decoder.hpp"
 
+#include <c10/core/InferenceMode.h>
+
 #include <stdexcept>
 #include <string>
 
+#include "network_messages.hpp"
 #include "safetensors_torch.hpp"
 
 namespace winnow {
@@ -38,6 +41,7 @@ ExportedDecoder::ExportedDecoder(const Bundle& bundle, at::Device device, int64_
   else if (frames != 0)
     throw std::runtime_error("frames is " + std::to_string(frames) +
                              ", but this bundle makes pictures, expected 0");
+  if (program_) try_program(bundle, device);
 }
 
 void ExportedDecoder::load(const Bundle& bundle, at::Device device) {
@@ -66,6 +70,22 @@ void ExportedDecoder::choose_frames(int64_t asked) {
                              std::to_string(shape_[2]) + " x " + std::to_string(shape_[1]) +
                              " pixels, expected at most " + std::to_string(kMostPixels) +
                              ": show fewer with the option frames");
+}
+
+void ExportedDecoder::try_program(const Bundle& bundle, at::Device device) const {
+  const c10::InferenceMode guard;
+  std::vector<int64_t> given = bundle.latent_shape, expected = bundle.picture_shape;
+  given.insert(given.begin(), 1), expected.insert(expected.begin(), 1);
+  std::string found;
+  try {
+    const at::Tensor picture = decoded(at::zeros(given, at::device(device)));
+    if (picture.sizes() == at::IntArrayRef(expected)) return;
+    found = ", makes " + shape_text(picture.sizes()) + ", expected " + shape_text(expected);
+  } catch (const std::exception& error) {
+    found = ", fails: " + last_line(error.what());
+  }
+  throw std::runtime_error(bundle.decoder.string() + ": the decoder, given latents " +
+                           shape_text(given) + found);
 }
 
 at::Tensor ExportedDecoder::decoded(const at::Tensor& latents) const {

@@ -16,7 +16,9 @@ namespace winnow {
 class ExportedDecoder {
  public:
   // tile: larger latents are decoded natively in tiles of this side, a multiple of 4; 0: whole.
-  // frames: of a video, how many are shown, evenly spread; 0: all. Throws std::runtime_error.
+  // frames: of a video, how many are shown, evenly spread; 0: all. A program runs once, so that one
+  // that makes other pictures than the bundle says is found out beforehand. Throws
+  // std::runtime_error.
   ExportedDecoder(const Bundle& bundle, at::Device device, int64_t tile, int64_t frames);
 
   const std::vector<int64_t>& shape() const { return shape_; }  // of a sample, [C, H, W]
@@ -26,6 +28,7 @@ class ExportedDecoder {
  private:
   void load(const Bundle& bundle, at::Device device);
   void choose_frames(int64_t asked);
+  void try_program(const Bundle& bundle, at::Device device) const;
   at::Tensor decoded(const at::Tensor& latents) const;
 
   double scale_, shift_;

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "network_messages.hpp"
+
 namespace winnow {
 
 class ExportedNetwork::Program {
@@ -57,8 +59,10 @@ at::Tensor ExportedNetwork::operator()(std::vector<at::Tensor> inputs) const {
                            " tensors, expected one");
 }
 
-std::vector<at::Tensor> ExportedNetwork::all(std::vector<at::Tensor> inputs) const {
+std::vector<at::Tensor> ExportedNetwork::all(std::vector<at::Tensor> inputs) const try {
   return program_->run(std::move(inputs));
+} catch (const std::exception& error) {
+  throw std::runtime_error(last_line(error.what()));
 }
 
 }  // namespace winnow

@@ -18,7 +18,8 @@ class ExportedNetwork {
   ExportedNetwork(ExportedNetwork&&) noexcept;
   ExportedNetwork& operator=(ExportedNetwork&&) noexcept;
 
-  // Its one output. Throws std::runtime_error when there is none or another number of them.
+  // Its one output. Throws std::runtime_error when there is none or another number of them, and
+  // with LibTorch's reason, one line, when it fails.
   at::Tensor operator()(std::vector<at::Tensor> inputs) const;
   std::vector<at::Tensor> all(std::vector<at::Tensor> inputs) const;  // its outputs
 

@@ -98,7 +98,7 @@ TEST_CASE("files that differ from their hash, are missing, or are not named", "[
              Contains("denoiser.pt is not the file that was exported: its sha256"));
   fs::remove(missing.path() / "prompts.safetensors");
   CHECK_THAT(missing.refusal(),
-             Contains("condition.file is \"prompts.safetensors\", expected a file"));
+             Contains("condition.file is \"prompts.safetensors\", which is missing"));
   write_bytes(further.path() / "plan.txt", "x");
   CHECK_THAT(further.refusal(), Contains("does not name the file 'plan.txt' beside it"));
   CHECK_THAT(escape.replace("file = \"denoiser.pt\"", "file = \"../denoiser.pt\"").refusal(),
@@ -152,13 +152,26 @@ TEST_CASE("latents and prompts of other shapes", "[exported]") {
              Contains("'decoder.conv_in.weight' is missing"));
 }
 
+TEST_CASE("a decoder that is another program than bundle.toml says", "[exported]") {
+  const auto with = [](const fs::path& decoder) {
+    return Copy().put("decoder.pt", read(bundles() / decoder)).refusal();
+  };
+  const std::string video = with("ltx/decoder.pt"), no_decoder = with("sd15/denoiser.pt");
+  CHECK_THAT(video,
+             Contains("decoder.pt: the decoder, given latents [1, 4, 8, 8], makes [1, 3, 13, "
+                      "32, 32], expected [1, 3, 16, 16]"));
+  CHECK_THAT(no_decoder, Contains("decoder.pt: the decoder, given latents [1, 4, 8, 8], fails: "));
+  CHECK(no_decoder.find('\n') == std::string::npos);
+  CHECK(no_decoder.find("frame #") == std::string::npos);
+}
+
 TEST_CASE("text encoders and tokenizers that do not fit together", "[exported]") {
   const auto flux = [] { return std::make_unique<Copy>("flux"); };
   CHECK(flux()->drop_prompts().refusal() == "it was taken");
   auto missing = flux();
   fs::remove(missing->path() / "tokenizer.json");
   CHECK_THAT(missing->refusal(), Contains("text_encoder.tokenizer.file is \"tokenizer.json\", "
-                                          "expected a file within the bundle"));
+                                          "which is missing in the bundle"));
   CHECK_THAT(flux()->put("tokenizer.json", "{").refusal(), Contains("tokenizer.json: "));
   auto other = flux();
   CHECK_THAT(other->put("tokenizer.json", read(other->path() / "tokenizer_2.json")).refusal(),
