@@ -134,6 +134,18 @@ std::string options_text(const std::vector<OptionSpec>& options) {
   return text;
 }
 
+std::string last_part(const std::string& id) { return id.substr(id.rfind('.') + 1); }
+
+// For one whose beginning is another or left out; empty: none is near.
+std::string near_by_last_part(const std::string& id, const std::vector<std::string>& ids) {
+  std::vector<std::string> parts;
+  for (const std::string& known : ids) parts.push_back(last_part(known));
+  const std::string near = nearest_name(last_part(id), parts);
+  const auto at = std::find(parts.begin(), parts.end(), near);
+  if (near.empty() || at == parts.end()) return "";
+  return fmt::format("did you mean '{}'?", ids[static_cast<std::size_t>(at - parts.begin())]);
+}
+
 }  // namespace
 
 Registry scan_plugins(const CommandLine& line) {
@@ -153,9 +165,10 @@ const FoundPlugin& find_any_plugin(const Registry& registry, const std::string& 
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   std::string near = did_you_mean(id, ids);
-  for (const std::string& known : ids)
-    if (known.ends_with("." + id)) near = fmt::format("did you mean '{}'?", known);
-  if (near.empty()) near = ids.empty() ? "none is installed" : "there are " + list_of(ids);
+  if (near.empty()) near = near_by_last_part(id, ids);
+  if (near.empty())
+    near = ids.empty() ? "none is installed"
+                       : fmt::format("winnow plugins list shows the {} that there are", ids.size());
   throw Error(Exit::kPlugin, fmt::format("no plugin '{}'; {}", id, near));
 }
 

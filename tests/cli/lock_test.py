@@ -115,6 +115,10 @@ class Lock(CliTest):
 
     def test_what_cannot_be_locked(self):
         self.refused(3, "plugins", "lock", "winnow.randm", says=["did you mean 'winnow.random'?"])
+        for near in ("brightness", "brightnes", "other.brightness"):
+            self.refused(3, "plugins", "lock", near, says=["did you mean 'winnow.brightness'?"])
+        done = self.refused(3, "plugins", "lock", "quite.different", says=["no plugin 'quite.different'", "winnow plugins list"])
+        self.assertLess(len(done.stderr), 200)
         self.refused(2, "plugins", "lock", "nothing.toml", says=["nothing.toml"])
         with (self.own / "libwinnow_brightness.so").open("ab") as library:
             library.write(b"\0")
