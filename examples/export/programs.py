@@ -23,6 +23,8 @@ def export_script(module, name, args, out):
 
 def export(module, name, args, out, form, largest=LARGEST_BATCH):
     """Writes the module; returns its file's name and the largest batch that it takes. largest = 1: that of `args`, always."""
+    work = "traced" if form == "torchscript" else "compiled, which takes minutes where it is large"
+    print(f"{name}: is being {work}", flush=True)
     if form == "torchscript":
         export_script(module, name, args, out)
         return f"{name}.pt", largest
