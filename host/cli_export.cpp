@@ -14,6 +14,11 @@ Answer export_verb(const CommandLine& line) {
   const RunConfig config = load_config(config_file(line.directory), {}, registry);
   const std::filesystem::path out =
       line.out.empty() ? std::filesystem::path("replay.safetensors") : line.out;
+  if (out.extension() != ".safetensors")
+    throw Error(
+        Exit::kUsage,
+        fmt::format("'{}' is to be a .safetensors file; a table in CSV is read, not written",
+                    out.string()));
   const ReplayExport made = export_replay(line.directory, config, registry, out, line.survivors);
   Answer answer;
   answer.text =

@@ -58,7 +58,7 @@ std::string failed_tasks_text(const ordered_json& summary) {
 // The first few tasks stand in the gallery, those that have a sample.
 bool has_gallery(const ordered_json& summary) {
   for (const auto& task : summary["tasks"])
-    if (task.contains("sample") && task.contains("first")) return true;
+    if (task.contains("sample")) return true;
   return false;
 }
 
@@ -104,10 +104,15 @@ std::string scores_table(const RunConfig& config, const ordered_json& summary) {
       {"  mean score of", "first", "best", "gain", "role"}};
   for (const VerifierUse& verifier : config.verifiers) {
     const MeanScores mean = mean_scores(summary, verifier.name);
-    if (std::isnan(mean.best)) continue;  // no task has a sample
-    rows.push_back({"  " + verifier.name, score_text(mean.first), score_text(mean.best),
-                    gain_text(mean.best - mean.first),
-                    verifier.role == VerifierRole::kSelect ? "select" : "report"});
+    if (mean.chosen == 0) continue;  // no task has a sample
+    const auto shown = [](double value, const auto& text_of) {
+      return std::isfinite(value) ? text_of(value) : std::string("-");
+    };
+    std::string role = verifier.role == VerifierRole::kSelect ? "select" : "report";
+    if (mean.scored < mean.chosen)
+      role += fmt::format(", gave {} of {} samples a score", mean.scored, mean.chosen);
+    rows.push_back({"  " + verifier.name, shown(mean.first, score_text),
+                    shown(mean.best, score_text), shown(mean.best - mean.first, gain_text), role});
   }
   return rows.size() > 1 ? table_text(rows) + "\n" : "";
 }
@@ -143,20 +148,29 @@ ordered_json run_json(const RunConfig& config, const fs::path& directory, const 
 }  // namespace
 
 MeanScores mean_scores(const ordered_json& summary, const std::string& verifier) {
-  double first = 0, best = 0;
-  std::size_t n = 0;
+  double first = 0, best_of_both = 0, best = 0;
+  std::size_t both = 0, scored = 0, chosen = 0;
   const ordered_json none = ordered_json::object();
+  const auto score_in = [&](const ordered_json& scores) {
+    return scores.contains(verifier) && scores[verifier].is_number()
+               ? scores[verifier].get<double>()
+               : std::nan("");
+  };
   for (const auto& task : summary.value("tasks", ordered_json::array())) {
-    const ordered_json chosen = task.value("scores", none);
-    const ordered_json before = task.value("first", none).value("scores", none);
-    if (!chosen.contains(verifier) || !before.contains(verifier)) continue;
-    if (!chosen[verifier].is_number() || !before[verifier].is_number()) continue;
-    first += before[verifier].get<double>();
-    best += chosen[verifier].get<double>();
-    ++n;
+    const double after = score_in(task.value("scores", none));
+    const double before = score_in(task.value("first", none).value("scores", none));
+    chosen += task.contains("scores");
+    if (!std::isfinite(after)) continue;
+    best += after;
+    ++scored;
+    if (!std::isfinite(before)) continue;
+    first += before;
+    best_of_both += after;
+    ++both;
   }
-  if (n == 0) return {std::nan(""), std::nan("")};
-  return {first / static_cast<double>(n), best / static_cast<double>(n)};
+  const auto mean = [](double sum, std::size_t n) { return sum / static_cast<double>(n); };
+  if (both > 0) return {mean(first, both), mean(best_of_both, both), scored, chosen};
+  return {std::nan(""), scored > 0 ? mean(best, scored) : std::nan(""), scored, chosen};
 }
 
 std::string run_text(const RunConfig& config, const fs::path& directory,
@@ -200,6 +214,7 @@ Answer run_verb(const CommandLine& line, const StopSignals& signals, ProgressPri
                    .directory = directory,
                    .stop = signals.stop,
                    .on_progress = std::ref(watcher),
+                   .progress_every = kProgressEvery,
                    .on_notice = [](const std::string& text) { spdlog::info("{}", text); }});
   progress.clear();
   std::string message = stopped_text(outcome, watcher.signal());

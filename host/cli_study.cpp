@@ -16,6 +16,7 @@
 #include "host/study_jobs.hpp"
 #include "host/study_metrics.hpp"
 #include "host/study_plan.hpp"
+#include "host/study_ranks.hpp"
 #include "host/study_results.hpp"
 #include "host/study_run.hpp"
 #include "host/study_table.hpp"
@@ -66,6 +67,7 @@ std::vector<Loaded> load_all(const CommandLine& line, const Registry& registry) 
     check_result_columns(one.study, possible_columns(one.study, one.points));
     // --quick leaves out points, and with them what others are compared with.
     if (!line.quick) check_comparisons(one.study, one.points);
+    if (!line.quick) check_rankings(one.study, one.points);
     for (const StudySweep& sweep : one.study.sweeps) sweeps.push_back(sweep.label);
     all.push_back(std::move(one));
   }
@@ -174,6 +176,7 @@ class StudyVerb {
             .only = line_.only,
             .stop = signals_.stop,
             .on_progress = std::ref(watcher_),
+            .progress_every = kProgressEvery,
             .on_notice = [](const std::string& text) { spdlog::info("{}", text); }};
   }
 

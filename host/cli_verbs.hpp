@@ -69,9 +69,11 @@ const FoundPlugin& find_any_plugin(const Registry& registry, const std::string& 
 std::filesystem::path config_file(const std::filesystem::path& config);
 
 // The mean over the tasks of a summary of one verifier's scores: of the first candidates and of the
-// chosen samples, where both are there; NaN when no task has them.
+// chosen samples, where both are there; where no task has a first one, of the chosen samples alone.
+// NaN: none.
 struct MeanScores {
   double first, best;
+  std::size_t scored, chosen;  // chosen samples that it scored, and all of them
 };
 MeanScores mean_scores(const nlohmann::ordered_json& summary, const std::string& verifier);
 

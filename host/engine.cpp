@@ -68,14 +68,16 @@ double Engine::live_nfe() const {
 
 double Engine::done_nfe() const {
   double ahead = walker_.nfe_ahead();
-  const auto add = [&](const std::unique_ptr<Job>& job) {
+  const auto add = [&](const std::unique_ptr<Job>& job, bool has_gradient) {
     if (!job || job->purpose != Purpose::kCandidate) return;
     const Candidate& c = job->live->task->candidate(job->id);
-    if (c.state == CandidateState::kOpen) ahead += c.nfe;
+    if (c.state == CandidateState::kOpen) ahead += c.nfe + (has_gradient ? 0 : c.backward_nfe);
   };
-  std::ranges::for_each(ready_, add);
-  for (const auto& [parent, jobs] : waiting_) std::ranges::for_each(jobs, add);
-  for (const auto& [source, wait] : gradient_waits_) std::ranges::for_each(wait.jobs, add);
+  for (const auto& job : ready_) add(job, true);
+  for (const auto& [parent, jobs] : waiting_)
+    for (const auto& job : jobs) add(job, false);
+  for (const auto& [source, wait] : gradient_waits_)
+    for (const auto& job : wait.jobs) add(job, false);
   return std::max(0.0, ledger_.search_nfe + live_nfe() - ahead);
 }
 

@@ -91,11 +91,13 @@ void write_gallery(RunDirectory& directory, const Json& summary) {
   std::vector<std::pair<Image, Image>> pairs;
   for (const Json& task : summary.at("tasks")) {
     if (pairs.size() == kGalleryTasks) break;
-    if (!task.contains("sample") || !task.contains("first")) continue;
+    if (!task.contains("sample")) continue;
     const auto tile = [&](const Json& file) {  // small at once: full pictures may fill the memory
       return gallery_tile(read_png(directory.path() / file.get<std::string>()));
     };
-    pairs.emplace_back(tile(task.at("first").at("sample")), tile(task.at("sample")));
+    // A search whose first paths end on the way has no first sample.
+    pairs.emplace_back(task.contains("first") ? tile(task.at("first").at("sample")) : Image{},
+                       tile(task.at("sample")));
   }
   if (pairs.empty()) return;
   directory.write_file("gallery.png", encode_png(make_gallery(pairs, kGalleryTasks), ""));
@@ -204,14 +206,23 @@ RunOutcome execute_run(const RunRequest& request) {
                           .stop = request.stop,
                           .on_turn = {}};
   const Engine* running = nullptr;
-  settings.on_turn = [&] {
+  const auto report = [&] {
     if (request.on_progress)
       request.on_progress(progress_of(*running, config, plan.ledger.search_nfe));
+  };
+  using std::chrono::steady_clock;
+  settings.on_turn = [&, next = steady_clock::time_point::min()]() mutable {
+    const auto now = steady_clock::now();
+    if (now < next) return;
+    next = now + std::chrono::round<steady_clock::duration>(
+                     std::chrono::duration<double>(request.progress_every));
+    report();
   };
   Engine engine(assembly.frame(), config.tasks, assembly.scorer(), output, std::move(history),
                 std::move(settings));
   running = &engine;
   const bool finished = engine.run();
+  report();
   const Effort effort = effort_of(engine, assembly, parts);
   outcome.effort = to_json(effort);
   if (!finished) {

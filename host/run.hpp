@@ -25,6 +25,9 @@ struct Progress {
   double nfe_this_part = 0;
 };
 
+// Often enough for a line that people watch.
+inline constexpr double kProgressEvery = 0.05;
+
 class PoolCache;
 
 struct RunRequest {
@@ -35,6 +38,7 @@ struct RunRequest {
   // null.
   const std::atomic<wn_status>* stop = nullptr;
   std::function<void(const Progress&)> on_progress;   // called often; may be empty
+  double progress_every = 0;                          // seconds; and once at the end
   std::function<void(const std::string&)> on_notice;  // one line for the user; may be empty
   // Where [execution] pool is read through, so that a process that executes many runs reads each
   // pool once (host/pool.hpp). Null: it is read for this run alone.

@@ -127,20 +127,6 @@ class Comparing {
   std::optional<std::size_t> of_;
 };
 
-// The values of the column that is compared, in the rows that `where` keeps. What of it is measured
-// is not known beforehand.
-std::vector<std::string> compared_values(const Table& points, std::size_t column, RowFilter where) {
-  std::erase_if(where,
-                [&](const auto& condition) { return !find_column(points, condition.first); });
-  std::vector<std::string> values;
-  for (std::size_t row = 0; row < points.rows.size(); ++row) {
-    const std::string value = cell_text(points.rows[row][column]);
-    const bool known = std::ranges::count(values, value) > 0;
-    if (!known && !value.empty() && row_matches(points, row, where)) values.push_back(value);
-  }
-  return values;
-}
-
 // A point stands once for each seed.
 std::size_t points_like(const Table& points, const RowFilter& filter) {
   const auto keys = static_cast<std::ptrdiff_t>(key_columns(points));
@@ -166,7 +152,7 @@ void check_one(const StudyComparison& comparison, const Table& points, Diagnosti
   if (!comparison.point.empty()) return check_point(comparison, points, diagnostics);
   const auto column = find_column(points, comparison.of);
   if (!column) return;  // check_result_columns has refused it
-  const auto values = compared_values(points, *column, comparison.where);
+  const auto values = values_of(points, *column, comparison.where);
   const std::string where = comparison.where.empty() ? "" : " that 'where' keeps";
   if (std::ranges::count(values, comparison.against) == 0) {
     const std::string near = did_you_mean(comparison.against, values);
@@ -182,6 +168,19 @@ void check_one(const StudyComparison& comparison, const Table& points, Diagnosti
 }
 
 }  // namespace
+
+std::vector<std::string> values_of(const Table& points, std::size_t column, RowFilter where) {
+  // What is measured is not known beforehand.
+  std::erase_if(where,
+                [&](const auto& condition) { return !find_column(points, condition.first); });
+  std::vector<std::string> values;
+  for (std::size_t row = 0; row < points.rows.size(); ++row) {
+    const std::string value = cell_text(points.rows[row][column]);
+    const bool known = std::ranges::count(values, value) > 0;
+    if (!known && !value.empty() && row_matches(points, row, where)) values.push_back(value);
+  }
+  return values;
+}
 
 void check_comparisons(const Study& study, const std::vector<StudyPoint>& points) {
   Diagnostics diagnostics;

@@ -32,4 +32,7 @@ Table differences(const Table& table, const std::vector<StudyComparison>& compar
 // value. For points whose columns were checked (study_results.hpp).
 void check_comparisons(const Study& study, const std::vector<StudyPoint>& points);
 
+// The values, each once, of a column in the rows that `where` keeps.
+std::vector<std::string> values_of(const Table& points, std::size_t column, RowFilter where);
+
 }  // namespace winnow

@@ -1,6 +1,8 @@
 // study_ranks.cpp: see study_ranks.hpp.
 #include "host/study_ranks.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -8,6 +10,8 @@
 
 #include "host/set_metrics.hpp"
 #include "host/study_table.hpp"
+#include "host/text.hpp"
+#include "host/toml_source.hpp"
 
 namespace winnow {
 namespace {
@@ -47,7 +51,10 @@ class Ranking {
       if (row_matches(table_, first, ranking_.where)) {
         const auto key = group_of(first, *of);
         if (!groups.contains(key)) order.push_back(key);
-        groups[key].push_back({first, last});
+        const auto same = [&](const Point& other) {
+          return table_.rows[other.first][*of] == table_.rows[first][*of];
+        };
+        if (std::ranges::none_of(groups[key], same)) groups[key].push_back({first, last});
       }
       first = last;
     }
@@ -130,6 +137,25 @@ class Ranking {
 };
 
 }  // namespace
+
+void check_rankings(const Study& study, const std::vector<StudyPoint>& points) {
+  Diagnostics diagnostics;
+  diagnostics.add_source(study.file, study.text);
+  const Table table = point_table(study, points);
+  for (const StudyRanking& ranking : study.rankings) {
+    const auto column = find_column(table, ranking.of);
+    if (!column) continue;  // check_result_columns has refused it
+    const auto kept = values_of(table, *column, ranking.where);
+    if (kept.size() > 1) continue;
+    diagnostics.add(
+        where_of(*ranking.table->get(ranking.where.empty() ? "of" : "where")),
+        fmt::format("there is nothing to rank: {} for '{}'",
+                    kept.empty() ? "no point is left" : "every point has '" + kept[0] + "'",
+                    ranking.of),
+        "there are " + list_of(values_of(table, *column, {})));
+  }
+  diagnostics.throw_if_any();
+}
 
 Table ranks(const Table& table, const std::vector<StudyRanking>& rankings,
             const TaskScores& scores) {

@@ -15,9 +15,14 @@ namespace winnow {
 // sharing the better place. Columns: the key columns but the study's name, "of", "among" (how many
 // points were ranked), "metric", "rank", "rank_low" and "rank_high", its 95 % interval (percentile
 // bootstrap over the pairs, the same pairs for all points; empty for a single pair), and "pairs". A
-// row per point and metric. A group of one point, or with a point that lacks a seed or a task of
-// the others, has only the pairs that all have; without any it has no rows.
+// row per point and metric. Where a point lacks a seed or a task of the others only the pairs that
+// all have count; without any, or for a point alone, there are no rows. Of points with the same
+// value the first counts: two sweeps can hold the same setting.
 Table ranks(const Table& table, const std::vector<StudyRanking>& rankings,
             const TaskScores& scores);
+
+// Refuses a ranking of fewer than two values, with those that there are: Error(Exit::kUsage) with
+// the places of all. For points whose columns were checked (study_results.hpp).
+void check_rankings(const Study& study, const std::vector<StudyPoint>& points);
 
 }  // namespace winnow

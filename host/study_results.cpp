@@ -129,7 +129,8 @@ void check_result_columns(const Study& study, const std::vector<std::string>& co
   for (const StudyRanking& ranking : study.rankings) {
     check_set(ranking.of, ranking.table->get("of"));
     for (const std::string& metric : ranking.metrics) check(metric, ranking.table->get("metrics"));
-    for (const auto& [column, values] : ranking.where) check(column, ranking.table->get("where"));
+    for (const auto& [column, values] : ranking.where)
+      check_set(column, ranking.table->get("where"));
   }
   diagnostics.throw_if_any();
 }

@@ -68,6 +68,7 @@ PointResult PointMaker::make(std::size_t index) try {
                                       .directory = directory(request_, point),
                                       .stop = request_.stop,
                                       .on_progress = request_.on_progress,
+                                      .progress_every = request_.progress_every,
                                       .on_notice = request_.on_notice,
                                       .pools = &pools_});
   if (run.exit == Exit::kCheckpointed) return {PointResult::kStopped, run.exit, ""};

@@ -42,6 +42,7 @@ struct StudyRequest {
   std::string only;  // the sweep to make, with the pools it names; empty: all
   const std::atomic<wn_status>* stop = nullptr;       // as in RunRequest
   std::function<void(const Progress&)> on_progress;   // of the run at work; may be empty
+  double progress_every = 0;                          // seconds (host/run.hpp)
   std::function<void(const std::string&)> on_notice;  // one line for the user; may be empty
 };
 

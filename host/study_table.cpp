@@ -274,8 +274,9 @@ std::size_t end_of_point(const Table& table, std::size_t first) {
 
 void check_columns(const Study& study, const std::vector<StudyPoint>& points) {
   std::set<std::string> taken = {
-      "study",  "sweep",      "seed",           "seeds",          "run", "of", "against",
-      "metric", "difference", "difference_low", "difference_high"};
+      "study",    "sweep",      "seed",           "seeds",           "run",   "of",    "against",
+      "metric",   "difference", "difference_low", "difference_high", "pairs", "among", "rank",
+      "rank_low", "rank_high"};
   for (const std::string& name : measured_columns(study, points))
     for (const char* end : {"", "_low", "_high"}) taken.insert(in_small_letters(name + end));
   Diagnostics diagnostics;

@@ -25,7 +25,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kLargestMessage = 128 << 10;  // of 16 KiB, each byte perhaps as \u0000
-constexpr auto kProgressEvery = std::chrono::milliseconds(100);
+constexpr auto kSendEvery = std::chrono::milliseconds(100);
 
 json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 double number(const json& value) { return value.is_null() ? NAN : value.get<double>(); }
@@ -169,8 +169,9 @@ bool is_closed(int socket) {
 void serve_points(StudyRequest request, int socket) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // nobody would go on with what a lost worker makes
   auto last = std::chrono::steady_clock::time_point::min();
+  request.progress_every = kProgressEvery;
   request.on_progress = [&](const Progress& progress) {
-    if (const auto now = std::chrono::steady_clock::now(); now - kProgressEvery > last) {
+    if (const auto now = std::chrono::steady_clock::now(); now - kSendEvery > last) {
       last = now;
       send(socket, {{"progress", to_json(progress)}});
     }

@@ -133,7 +133,8 @@ class ShapesSampler {
     for (std::size_t i = 0; i < batch.size(); ++i)
       if (batch.class_id(i) < 0 || batch.class_id(i) >= static_cast<std::int64_t>(kClasses))
         batch.fail(i, WN_E_INVALID_ARGUMENT,
-                   "found class " + std::to_string(batch.class_id(i)) +
+                   (batch.class_id(i) < 0 ? std::string("found no class")
+                                          : "found class " + std::to_string(batch.class_id(i))) +
                        ", expected 0 (disc), 1 (square), 2 (cross) or 3 (ring)");
   }
 

@@ -82,7 +82,7 @@ void ExportedDecoder::try_program(const Bundle& bundle, at::Device device) const
     if (picture.sizes() == at::IntArrayRef(expected)) return;
     found = ", makes " + shape_text(picture.sizes()) + ", expected " + shape_text(expected);
   } catch (const std::exception& error) {
-    found = ", fails: " + last_line(error.what());
+    found = ", fails: " + reason_in(error.what());
   }
   throw std::runtime_error(bundle.decoder.string() + ": the decoder, given latents " +
                            shape_text(given) + found);

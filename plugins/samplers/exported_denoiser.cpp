@@ -56,7 +56,7 @@ void ExportedDenoiser::try_network() {
     if (out.sizes() == x.sizes()) return;
     found = ", makes " + shape_text(out.sizes()) + ", expected the same shape";
   } catch (const std::exception& error) {
-    found = " as bundle.toml has them, fails: " + last_line(error.what());
+    found = " as bundle.toml has them, fails: " + reason_in(error.what());
   }
   throw std::runtime_error(what + found);
 }

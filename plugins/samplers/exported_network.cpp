@@ -61,8 +61,10 @@ at::Tensor ExportedNetwork::operator()(std::vector<at::Tensor> inputs) const {
 
 std::vector<at::Tensor> ExportedNetwork::all(std::vector<at::Tensor> inputs) const try {
   return program_->run(std::move(inputs));
+} catch (const std::bad_alloc&) {
+  throw;
 } catch (const std::exception& error) {
-  throw std::runtime_error(last_line(error.what()));
+  throw std::runtime_error(reason_in(error.what()));
 }
 
 }  // namespace winnow

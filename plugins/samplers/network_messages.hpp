@@ -15,12 +15,13 @@ inline std::string shape_text(c10::ArrayRef<int64_t> shape) {
   return out + "]";
 }
 
-// Where PyTorch says what was wrong: behind where it was in a program, before where it was in
-// LibTorch.
-inline std::string last_line(std::string text) {
+// Where PyTorch says what was wrong: before where it was in LibTorch, and behind where it was in a
+// TorchScript program.
+inline std::string reason_in(std::string text) {
   text.resize(std::min(text.size(), text.find("\nException raised from")));
   while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text.substr(text.find_last_of('\n') + 1);
+  const bool of_script = text.find("Traceback of TorchScript") != std::string::npos;
+  return of_script ? text.substr(text.find_last_of('\n') + 1) : text.substr(0, text.find('\n'));
 }
 
 }  // namespace winnow

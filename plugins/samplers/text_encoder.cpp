@@ -141,7 +141,7 @@ TextEncoder::Rows TextEncoder::run(std::vector<at::Tensor> inputs) const {
     return program_.all(std::move(inputs));
   } catch (const std::exception& error) {
     throw std::runtime_error(files_.program.string() + ": the text encoder, given ids and masks" +
-                             given + ", fails: " + last_line(error.what()));
+                             given + ", fails: " + reason_in(error.what()));
   }
 }
 

@@ -58,6 +58,7 @@ class Recommendations(CliTest):
                   "verifier=[{plugin='winnow.replay_scores', table='pool.safetensors'}]", "search={plugin='winnow.pruned', at=[0.5], keep=[0.5]}",
                   "--out", "replayed", "--progress", "none")
         self.refused(2, "export", "--replay", "nothing", says=["is no run directory"])
+        self.refused(2, "export", "--replay", "recording", "--out", "pool.csv", says=["is to be a .safetensors file"])
         self.done("run", "toy.toml", "search={plugin='winnow.pruned'}", "--out", "chosen", "--progress", "none")
         self.refused(2, "export", "--replay", "chosen", says=["were not judged at every time", "--survivors"])
         self.assertIn("too good", self.done("export", "--replay", "chosen", "--survivors", "--out", "chosen.safetensors").stdout)

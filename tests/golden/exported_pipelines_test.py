@@ -65,7 +65,7 @@ def from_a_directory_to_pictures(folder):
     assert not pathlib.Path("sd15.bundle").exists()
     refusal, text = script(export_diffusers, *bundle, "--scheduler", "EulerDiscreteScheduler")
     assert not refusal and "differs from the pipeline's by" in text, (refusal, text)
-    assert text.index("denoiser: is being ") < text.index("denoiser.pt"), text  # before it takes its time
+    assert "denoiser: is being " in text, text
     refusal, _ = script(export_diffusers, *bundle)
     assert "exists already" in refusal, refusal
     (folder / "more.txt").write_text("a green square\n")

@@ -112,9 +112,12 @@ TEST_CASE("a prompt that is not UTF-8 is refused", "[exported]") {
 }
 
 TEST_CASE("of what LibTorch says the reason is shown, not where it was noticed", "[exported]") {
-  CHECK(last_line("a\nb: sizes differ\nException raised from f at g (most recent call first):\n"
-                  "frame #0: h\n") == "b: sizes differ");
-  CHECK(last_line("a\nRuntimeError: b\n") == "RuntimeError: b");
+  CHECK(reason_in("CUDA error: misaligned address\nCompile with TORCH_USE_CUDA_DSA\n"
+                  "Exception raised from f at g (most recent call first):\nframe #0: h\n") ==
+        "CUDA error: misaligned address");
+  CHECK(reason_in("The following operation failed in the TorchScript interpreter.\n"
+                  "Traceback of TorchScript (most recent call last):\n  at f\nRuntimeError: b\n") ==
+        "RuntimeError: b");
 }
 
 TEST_CASE("lower_strip does what Python's lower and strip do", "[exported]") {

@@ -112,7 +112,19 @@ TEST_CASE("mean scores count only tasks that have both", "[cli]") {
     {"error": "x"}]})");
   CHECK(mean_scores(summary, "a").first == Approx(1.5));
   CHECK(mean_scores(summary, "a").best == Approx(4));
-  CHECK(std::isnan(mean_scores(summary, "b").best));
+  CHECK(mean_scores(summary, "a").scored == 2);
+  CHECK(mean_scores(summary, "a").chosen == 2);
+  CHECK(std::isnan(mean_scores(summary, "c").best));
+}
+
+TEST_CASE("mean scores without a first sample are those of the chosen ones", "[cli]") {
+  const auto summary = nlohmann::ordered_json::parse(R"({"tasks": [
+    {"scores": {"a": 3, "b": 1}, "first": {"scores": {"a": 1}}}, {"scores": {"a": 5}}]})");
+  CHECK(mean_scores(summary, "a").first == Approx(1));
+  CHECK(mean_scores(summary, "a").best == Approx(3));
+  CHECK(std::isnan(mean_scores(summary, "b").first));
+  CHECK(mean_scores(summary, "b").best == Approx(1));
+  CHECK(mean_scores(summary, "b").scored == 1);  // of two: the table says so
 }
 
 TEST_CASE("the end of a run says costs, gains, failures and where the files lie", "[cli]") {

@@ -114,6 +114,8 @@ TEST_CASE("a run that is stopped at any turn goes on to the identical result", "
 TEST_CASE("progress counts the NFE that were walked, not those that were promised", "[engine]") {
   for (const Overrides& how : {Overrides{}, Overrides{"search={plugin=\"winnow.zero_order\"}"},
                                Overrides{"search={plugin=\"winnow.paths\"}"},
+                               Overrides{"search={plugin=\"winnow.first_order\"}",
+                                         "verifier=[{plugin=\"winnow.toy.target\", value=0.6}]"},
                                Overrides{"execution.batch=2", "search.round=20"}}) {
     ToyRun toy;
     double last = 0, first = -1;

@@ -8,6 +8,7 @@
 
 #include "host/study_compare.hpp"
 #include "host/study_points.hpp"
+#include "host/study_ranks.hpp"
 #include "host/study_results.hpp"
 #include "host/study_table.hpp"
 #include "tests/support/catch.hpp"
@@ -58,6 +59,7 @@ struct StudyFile {
       check_columns(study, points);
       check_result_columns(study, possible_columns(study, points));
       check_comparisons(study, points);
+      check_rankings(study, points);
     } catch (const Error& error) {
       std::string text = error.what();
       const std::string folder = toy.folder.path().string() + "/";
@@ -263,6 +265,21 @@ TEST_CASE("a ranking by what is no score of a task is refused", "[study]") {
   CHECK_THAT(mistake("brightness_mean", "solvers"), Catch::Contains("did you mean 'solver'?"));
 }
 
+TEST_CASE("a ranking with nothing to rank is refused", "[study]") {
+  const auto mistake = [](const std::string& where) {
+    return StudyFile(
+               edited("[quick]",
+                      "[[rank]]\nof = \"solver\"\nmetrics = [\"brightness_mean\"]\nwhere = { " +
+                          where + " }\n[quick]"))
+        .mistake();
+  };
+  CHECK(mistake("sweep = \"random\"").empty());
+  CHECK_THAT(mistake("sweep = \"randm\""), Catch::Contains("no point is left for 'solver'"));
+  CHECK_THAT(mistake("solver = \"long\""), Catch::Contains("every point has 'long' for 'solver'") &&
+                                               Catch::Contains("there are 'short' or 'long'"));
+  CHECK_THAT(mistake("failed_tasks = 0"), Catch::Contains("'failed_tasks' is measured"));
+}
+
 TEST_CASE("a comparison against what no point has is refused with the nearest value", "[study]") {
   const auto mistake = [](const std::string& compare) {
     return StudyFile(edited("[quick]",
@@ -325,7 +342,7 @@ TEST_CASE("a column that is called like another one is refused", "[study]") {
   };
   CHECK(named("n") == "");
   for (const char* taken : {"candidates", "seed", "seeds", "run", "Flops", "brightness_mean",
-                            "brightness_mean_low", "sweep"})
+                            "brightness_mean_low", "sweep", "pairs", "rank", "among"})
     CHECK(named(taken).find(fmt::format("sweep 'random' cannot call a column '{}': a column of its "
                                         "own in the table has that name",
                                         taken)) != std::string::npos);

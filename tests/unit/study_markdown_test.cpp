@@ -152,8 +152,10 @@ TEST_CASE("searches are ranked by the tasks and seeds that all of them scored", 
   add(100, "c", 2, {-20, 72, 80, -30, std::nan("")});
   add(300, "a", 1, {0, 1});
   add(300, "b", 1, {0, 1});
-  add(1000, "a", 1, {0, 1});  // alone
-  const StudyRanking ranking{"search", {"judge_mean"}, {{"sweep", {"a"}}}, nullptr};
+  add(1000, "a", 1, {0, 1});            // alone
+  table.rows.push_back(table.rows[0]);  // the same setting in a second sweep
+  table.rows.back()[1] = std::string("other");
+  const StudyRanking ranking{"search", {"judge_mean"}, {}, nullptr};
   const Table result = ranks(table, {ranking}, [&](const auto& run, const auto& verifier) {
     return verifier == "judge" ? scores.at(run) : std::vector<double>{};
   });
