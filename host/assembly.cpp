@@ -169,6 +169,27 @@ void Assembly::check_conditions() {
   }
 }
 
+void Assembly::check_verifiers() {
+  const auto& shape = sampler_->info(WN_PROFILE_FINAL).sample_shape;
+  const Condition condition(config_.tasks.front(), 0);
+  for (std::size_t v = 0; v < scorer_->size(); ++v) {
+    Verifier& verifier = scorer_->verifier(v);
+    if (registry_.find(PluginKind::kVerifier, verifier.id()).package->network) continue;
+    Tensor gray(1, shape, verifier.memory());
+    gray.fill(0.5f);
+    VerifierBatch batch;
+    batch.samples = &gray;
+    batch.conditions = {&condition.table};
+    batch.candidates = {0};
+    if (verifier.wants_previews()) batch.previews = &gray;
+    if (const std::string why = verifier.refusal(batch); !why.empty())
+      throw Error(Exit::kUsage,
+                  fmt::format("{} cannot judge samples of {}, which are [{}]: {}", verifier.id(),
+                              sampler_->id(), fmt::join(shape, ", "), why));
+    if (verifier.set_level()) verifier.reset();
+  }
+}
+
 std::string Assembly::lock_json() const {
   nlohmann::ordered_json lock;
   lock["format"] = 1;

@@ -33,6 +33,11 @@ class Assembly {
   // does not know) is refused before anything is spent: Error(Exit::kUsage) that names the task.
   void check_conditions();
 
+  // Shows one gray sample to every verifier (those that ask for the network excepted: what they say
+  // may cost money), so that one that takes no samples of this shape is refused before anything is
+  // spent: Error(Exit::kUsage).
+  void check_verifiers();
+
   // lock.json: hashes of this program, the plugins' libraries and every file an option names.
   std::string lock_json() const;
 

@@ -85,16 +85,23 @@ std::string costs_table(const RunConfig& config, const RunOutcome& outcome) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// Why the first few failed, and how to look at them.
+// Why the first few failed or have no score of a verifier that only looks on.
 std::string failures_text(const ordered_json& summary) {
   constexpr std::size_t kShown = 3;
   std::string text;
   std::size_t shown = 0;
-  for (const auto& task : summary["tasks"])
+  for (const auto& task : summary["tasks"]) {
+    const int index = task.value("task", 0);
     for (const auto& failure : task.value("failures", ordered_json::array()))
       if (shown++ < kShown)
-        text += fmt::format("  {}/{} failed: {}\n", task.value("task", 0),
-                            failure.value("candidate", 0), first_line(failure.value("why", "")));
+        text += fmt::format("  {}/{} failed: {}\n", index, failure.value("candidate", 0),
+                            first_line(failure.value("why", "")));
+    const auto unscored = task.value("unscored", ordered_json::object());
+    for (const auto& [name, why] : unscored.items())
+      if (shown++ < kShown)
+        text += fmt::format("  task {} has no {}: {}\n", index, name,
+                            first_line(why.get<std::string>()));
+  }
   if (shown > kShown) text += "  more in summary.json\n";
   return text.empty() ? "" : text + "\n";
 }

@@ -113,6 +113,16 @@ bool Engine::run() try {
 } catch (const Stopped&) {  // a plugin gave its call up because we asked for it
   commit_if_due(true);
   return false;
+} catch (...) {
+  keep_what_is_done();
+  throw;
+}
+
+// What ends the run is told to the user, not what happens here.
+void Engine::keep_what_is_done() noexcept try {
+  dirty_ = true;  // the clock: what was walked without a result was walked all the same
+  commit_if_due(true);
+} catch (...) {
 }
 
 bool Engine::loop() {

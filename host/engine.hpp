@@ -61,7 +61,7 @@ class Engine {
   ~Engine();
 
   // True: all tasks are finished. False: stopped; everything is committed. Throws Error; what was
-  // committed stays valid.
+  // done is committed where that still can be.
   bool run();
 
   // Entries of summary.json, by task. A moved-out history counts too.
@@ -101,6 +101,7 @@ class Engine {
   struct Parked;  // results of a task whose turn has not come
 
   bool loop();
+  void keep_what_is_done() noexcept;
   std::unique_ptr<Job> next_job();  // null: none may start
   void admit();
   void advance(Live& live);

@@ -80,6 +80,7 @@ void Engine::judged(Walk& walk, Exhibit& exhibit, std::span<const float> sample)
   Live& live = *live_.at(walk.task->index());
   walk.failure = exhibit.failure;
   walk.scores = std::move(exhibit.scores);
+  walk.unscored = std::move(exhibit.unscored);
   walk.previews.clear();
   if (!walk.failure.empty()) return;
   walk.hash = sample_hash(sample);
@@ -217,6 +218,7 @@ void Engine::final_over(Live& live, Walk& walk, ScoreTable scores) {
   const Json judged = scores_json(scores);
   entry["scores"] = judged.at("scores");
   if (judged.contains("heads")) entry["heads"] = judged.at("heads");
+  if (!walk.unscored.empty()) entry["unscored"] = walk.unscored;
   if (keeps_samples()) entry["sample"] = walk.file;
   entry["hash"] = walk.hash;
   close(live, std::move(entry));

@@ -164,6 +164,9 @@ class Verifier {
   bool has_features() const { return features_ != nullptr; }
   const FeaturesInfo& features_info() const { return features_info_; }  // has_features() only
 
+  // Why it refuses the whole batch as wrong arguments (samples of another shape, say); empty: it
+  // does not, whatever else may fail.
+  std::string refusal(const VerifierBatch& batch);
   // scores[n * n_heads].
   ItemFailures score(const VerifierBatch& batch, std::span<float> scores);
   // d head 0 / d sample, shaped as the samples. has_grad() only.

@@ -64,6 +64,20 @@ void Verifier::read_features_info() {
   features_info_ = {raw.n_features, raw.n_classes, {raw.network.data, raw.network.size}};
 }
 
+std::string Verifier::refusal(const VerifierBatch& batch) {
+  const wn_tensor samples = batch.samples->view();
+  wn_tensor previews{};
+  if (batch.previews) previews = batch.previews->view();
+  const wn_verifier_batch raw = raw_batch(batch, samples, batch.previews ? &previews : nullptr);
+  std::vector<float> scores(batch.conditions.size() * info_.n_heads);
+  std::vector<wn_status> items(batch.conditions.size(), WN_OK);
+  CallContext context(instance_->services());
+  const wn_status status =
+      table_->score(instance_->get(), context.table(), &raw, scores.data(), items.data());
+  throw_if_stopped(instance_->services(), status);
+  return status == WN_E_INVALID_ARGUMENT ? blame(status, context.errors().text()) : "";
+}
+
 ItemFailures Verifier::call(const char* name, const VerifierBatch& batch, const Body& body) {
   const wn_tensor samples = batch.samples->view();
   wn_tensor previews{};

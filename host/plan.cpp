@@ -177,6 +177,7 @@ BatchTimes measure_batch(const RunConfig& config, Assembly& assembly) {
 
 Plan plan_run(const RunConfig& config, Assembly& assembly, bool measure) {
   assembly.check_conditions();
+  assembly.check_verifiers();
   Plan plan;
   plan.tasks = config.tasks.size();
   const bool whole = assembly.fixed_cost() || !(config.budget.nfe || config.budget.candidates);

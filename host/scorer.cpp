@@ -94,7 +94,9 @@ void Scorer::judge(const Tensor& samples, std::vector<Exhibit>& exhibits) {
         const auto row = scores.begin() + static_cast<std::ptrdiff_t>(i * heads);
         if (failures[i].status == WN_OK)
           part[i]->scores[v].assign(row, row + heads);
-        else if (selects(v) && part[i]->failure.empty())
+        else if (!selects(v))
+          part[i]->unscored[verifiers_[v]->use().name] = failures[i].text;
+        else if (part[i]->failure.empty())
           part[i]->failure = failures[i].text;
       }
     });

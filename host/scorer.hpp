@@ -23,6 +23,7 @@ struct Exhibit {
   std::span<const std::vector<float>> previews;
   ScoreTable scores;    // out: [verifier][head]
   std::string failure;  // out: a selecting verifier failed on it
+  Unscored unscored;    // out: the others that failed on it
 };
 
 class Scorer {
@@ -32,6 +33,7 @@ class Scorer {
 
   std::size_t size() const { return verifiers_.size(); }
   const Verifier& verifier(std::size_t i) const { return *verifiers_[i]; }
+  Verifier& verifier(std::size_t i) { return *verifiers_[i]; }
   bool selects(std::size_t i) const { return verifiers_[i]->use().role == VerifierRole::kSelect; }
   // Rising, without repetition: the times at which any verifier wants previews.
   const std::vector<double>& preview_times() const { return preview_times_; }

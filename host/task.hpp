@@ -25,6 +25,8 @@ namespace winnow {
 // Scores of one sample: all heads by verifier (in the order of the config); empty: that verifier
 // did not judge it.
 using ScoreTable = std::vector<std::vector<float>>;
+// By name of a verifier: why it gave no score.
+using Unscored = std::map<std::string, std::string>;
 
 // What all tasks of a run share. Outlives them.
 struct Frame {

@@ -45,6 +45,7 @@ struct Walk {
   std::string failure;    // not empty: failed, the walk is over
   // Filled in by whoever judges the sample:
   ScoreTable scores;
+  Unscored unscored;
   std::string hash, file;
 
   double stop_time = 0;

@@ -143,18 +143,18 @@ class ReplayScores {
   }
 
   void score(const wn::VerifierBatch& batch, std::span<float> scores) {
+    if (batch.sample(0).size() != 2)
+      throw wn::Error(WN_E_INVALID_ARGUMENT, "samples are expected to be those of winnow.replay");
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const auto sample = batch.sample(i);
       const auto seed = static_cast<std::size_t>(std::lround(sample[0] * kUnit));
       const auto step = static_cast<std::size_t>(std::lround(sample[1] * kUnit));
       const std::uint64_t task = batch.condition(i).task;
-      scores[i] = sample.size() == 2 ? table_.score(task, seed, step, verifier_) : NAN;
+      scores[i] = table_.score(task, seed, step, verifier_);
       if (!std::isnan(scores[i])) continue;
       batch.fail(i, WN_E_NOT_FOUND,
-                 sample.size() != 2
-                     ? "the sample is not one of winnow.replay"
-                     : "task " + std::to_string(task) + ", seed " + std::to_string(seed) +
-                           ", step " + std::to_string(step) + " was not recorded");
+                 "task " + std::to_string(task) + ", seed " + std::to_string(seed) + ", step " +
+                     std::to_string(step) + " was not recorded");
       scores[i] = 0;
     }
   }

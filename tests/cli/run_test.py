@@ -94,6 +94,10 @@ class Runs(CliTest):
         self.write("nan.toml", self.config.read_text().replace("winnow.brightness", "winnow.toy.sometimes_nan"))
         done = self.done("run", "nan.toml", "--out", "nan")
         self.assertRegex(done.stdout, r"\d+/\d+ failed: .*sometimes_nan.*finite")
+        looks_on = '[[verifier]]\nplugin = "winnow.toy.sometimes_nan"\nrole = "report"\n'
+        self.write("report.toml", self.config.read_text().replace("repeat = 2", "repeat = 20") + looks_on)
+        done = self.done("run", "report.toml", "--out", "report")
+        self.assertRegex(done.stdout, r"task \d+ has no sometimes_nan: .*finite")
 
     def test_show_makes_a_candidate_again(self):
         self.done("run", "toy.toml")

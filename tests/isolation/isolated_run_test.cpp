@@ -188,7 +188,7 @@ TEST_CASE("a search that dies is led back to where it was", "[isolation]") {
 }
 
 TEST_CASE("a run that is asked to stop does not wait for a plugin that hangs", "[isolation]") {
-  const auto stopped_in = [](const std::string& where) {
+  const auto stopped_in = [](const std::string& where, const std::string& above) {
     Runs runs;
     std::atomic<wn_status> stop{WN_OK};
     std::thread asks([&] {
@@ -199,8 +199,8 @@ TEST_CASE("a run that is asked to stop does not wait for a plugin that hangs", "
     try {
       const RunOutcome outcome =
           runs.make("stopped",
-                    {"verifier=[{plugin=\"test.deadly\", above=-1, how=\"deadlock\", where=\"" +
-                     where + "\", isolate=\"plugin\"}]"},
+                    {"verifier=[{plugin=\"test.deadly\", above=" + above +
+                     ", how=\"deadlock\", where=\"" + where + "\", isolate=\"plugin\"}]"},
                     &stop);
       if (outcome.exit == Exit::kCheckpointed) end = "checkpointed";
     } catch (const Stopped&) {
@@ -209,8 +209,10 @@ TEST_CASE("a run that is asked to stop does not wait for a plugin that hangs", "
     asks.join();
     return end;
   };
-  CHECK(stopped_in("score") == "checkpointed");
-  CHECK(stopped_in("info") == "stopped");  // before the run has begun
+  CHECK(stopped_in("score", "0.6") == "checkpointed");
+  // Before the run has begun; in score, where one gray sample is tried.
+  CHECK(stopped_in("score", "-1") == "stopped");
+  CHECK(stopped_in("info", "-1") == "stopped");
 }
 
 TEST_CASE("a run that is asked to stop while a search is led back stops", "[isolation]") {

@@ -252,6 +252,43 @@ TEST_CASE("a score that is not a number fails its candidate with the verifier's 
     if (task.contains("scores")) CHECK(task["scores"]["nan"] >= 0.5);
 }
 
+TEST_CASE("why a verifier that looks on gave no score stands in the summary", "[engine]") {
+  ToyRun toy;
+  toy.text += "[[verifier]]\nplugin = \"winnow.toy.sometimes_nan\"\nrole = \"report\"\n";
+  const auto outcome = toy.run("run");
+  std::size_t unscored = 0;
+  for (const auto& task : outcome.summary["tasks"]) {
+    const bool scored = task["scores"].contains("sometimes_nan");
+    CHECK(task.contains("unscored") == !scored);
+    if (scored) continue;
+    ++unscored;
+    CHECK_THAT(task["unscored"]["sometimes_nan"].get<std::string>(),
+               Catch::Contains("winnow.toy.sometimes_nan: the score is not finite"));
+  }
+  CHECK(unscored > 0);
+  CHECK(unscored < 6);
+}
+
+TEST_CASE("a run that ends with an error keeps the account of what it walked", "[engine]") {
+  ToyRun toy;
+  int turns = 0;
+  CHECK_THROWS_WITH(toy.run("run", {}, nullptr,
+                            [&](const Progress&) {
+                              if (++turns == 3) throw Error(Exit::kPlugin, "an outage");
+                            }),
+                    "an outage");
+  nlohmann::json clock;
+  std::string notice;
+  read_journal(
+      journal_path(toy.folder / "run"),
+      [&](std::string_view payload) {
+        if (auto record = nlohmann::json::parse(payload); record["k"] == "clock") clock = record;
+      },
+      &notice);
+  REQUIRE(clock.is_object());
+  CHECK(clock["nfe"] > 0);
+}
+
 TEST_CASE("held-out verifiers judge the first and the final sample, and never select", "[engine]") {
   ToyRun toy;
   toy.text += "[[verifier]]\nplugin = \"winnow.toy.first_pixel\"\nrole = \"report\"\n";
@@ -397,6 +434,11 @@ TEST_CASE("what cannot work is refused before anything is made", "[engine]") {
       Catch::Contains("task 1 cannot be made") && Catch::Contains("class 12 is outside 0 to 9"));
   CHECK_THROWS_WITH(toy.run("budget", {"budget.nfe=7"}),
                     Catch::Contains("7 NFE does not reach for one candidate of 8 NFE"));
+  CHECK_THROWS_WITH(toy.run("shape", {"verifier=[{plugin=\"winnow.scene_match\"}]"}),
+                    Catch::Contains("winnow.scene_match cannot judge samples of "
+                                    "winnow.toy.sampler, which are [1, ") &&
+                        Catch::Contains("expected pictures [3, 32, 32]"));
+  CHECK_FALSE(std::filesystem::exists(toy.folder / "shape"));
   CHECK_FALSE(std::filesystem::exists(toy.folder / "class"));
   CHECK_FALSE(std::filesystem::exists(toy.folder / "budget"));
 }
