@@ -176,16 +176,17 @@ void Assembly::check_verifiers() {
     Verifier& verifier = scorer_->verifier(v);
     if (registry_.find(PluginKind::kVerifier, verifier.id()).package->network) continue;
     Tensor gray(1, shape, verifier.memory());
-    gray.fill(0.5f);
+    gray.fill(128 / 255.0f);  // as it would be written: sets see no others
     VerifierBatch batch;
     batch.samples = &gray;
     batch.conditions = {&condition.table};
     batch.candidates = {0};
     if (verifier.wants_previews()) batch.previews = &gray;
+    if (verifier.set_level()) verifier.reset();
     if (const std::string why = verifier.refusal(batch); !why.empty())
       throw Error(Exit::kUsage,
-                  fmt::format("{} cannot judge samples of {}, which are [{}]: {}", verifier.id(),
-                              sampler_->id(), fmt::join(shape, ", "), why));
+                  fmt::format("{} cannot judge a gray sample [{}] of {} for task 0: {}",
+                              verifier.id(), fmt::join(shape, ", "), sampler_->id(), why));
     if (verifier.set_level()) verifier.reset();
   }
 }

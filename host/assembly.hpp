@@ -33,8 +33,8 @@ class Assembly {
   // does not know) is refused before anything is spent: Error(Exit::kUsage) that names the task.
   void check_conditions();
 
-  // Shows one gray sample to every verifier (those that ask for the network excepted: what they say
-  // may cost money), so that one that takes no samples of this shape is refused before anything is
+  // Tries every verifier on one gray sample (those that ask for the network excepted: what they say
+  // may cost money), so that one that refuses samples of this shape is found out before anything is
   // spent: Error(Exit::kUsage).
   void check_verifiers();
 

@@ -111,18 +111,19 @@ void Engine::commit_if_due(bool now) {
 bool Engine::run() try {
   return loop();
 } catch (const Stopped&) {  // a plugin gave its call up because we asked for it
-  commit_if_due(true);
+  keep_what_is_done();
   return false;
 } catch (...) {
-  keep_what_is_done();
+  try {
+    keep_what_is_done();
+  } catch (...) {  // what ended the run is told, not this
+  }
   throw;
 }
 
-// What ends the run is told to the user, not what happens here.
-void Engine::keep_what_is_done() noexcept try {
+void Engine::keep_what_is_done() {
   dirty_ = true;  // the clock: what was walked without a result was walked all the same
   commit_if_due(true);
-} catch (...) {
 }
 
 bool Engine::loop() {
@@ -130,7 +131,7 @@ bool Engine::loop() {
   std::vector<std::unique_ptr<Walk>> finished;
   for (;;) {
     if (stopped()) {
-      commit_if_due(true);
+      keep_what_is_done();
       return false;
     }
     for (std::size_t n = turns_.size(); n > 0; --n) {
@@ -193,6 +194,10 @@ void Engine::admit() {
     live->task->on_forget = [this, index](std::uint64_t id) {
       cache_.erase({index, id});
       directions_.erase({index, id});
+      const auto at = live_.find(index);
+      if (at == live_.end()) return;
+      const Task& task = *at->second->task;
+      if (id != task.first().id && id != task.winner()) at->second->unscored.erase(id);
     };
     if (const auto asks = history_.asks.find(index); asks != history_.asks.end()) {
       live->expected_asks.assign(asks->second.begin(), asks->second.end());
@@ -275,6 +280,7 @@ void Engine::schedule(Live& live, std::uint64_t id) {
 
 void Engine::replay(Live& live, const DoneRecord& known) {
   const Candidate& c = live.task->candidate(known.candidate);
+  if (!known.unscored.empty()) live.unscored[known.candidate] = known.unscored;
   if (!known.error.empty()) return fail_candidate(live, known.candidate, known.error);
   if (c.scored) {
     ++(c.stop_time > 0 ? live.ledger.previews : live.ledger.decoded);

@@ -101,7 +101,7 @@ class Engine {
   struct Parked;  // results of a task whose turn has not come
 
   bool loop();
-  void keep_what_is_done() noexcept;
+  void keep_what_is_done();
   std::unique_ptr<Job> next_job();  // null: none may start
   void admit();
   void advance(Live& live);

@@ -150,6 +150,8 @@ void Engine::candidate_over(Live& live, Walk& walk) {
   if (walk.failure.empty()) {
     record.scores = walk.scores;
     record.hash = walk.hash;
+    record.unscored = walk.unscored;
+    if (!walk.unscored.empty()) live.unscored[id] = std::move(walk.unscored);
   }
   write(done_record(record));
   if (!walk.failure.empty()) return fail_candidate(live, id, walk.failure);
@@ -218,6 +220,11 @@ void Engine::final_over(Live& live, Walk& walk, ScoreTable scores) {
   const Json judged = scores_json(scores);
   entry["scores"] = judged.at("scores");
   if (judged.contains("heads")) entry["heads"] = judged.at("heads");
+  // Who was not asked again was asked when it was a candidate.
+  if (const auto before = live.unscored.find(walk.id);
+      before != live.unscored.end() && live.plan.mode == FinalMode::kAsItIs)
+    for (const auto& [name, why] : before->second)
+      if (!judged.at("scores").contains(name)) walk.unscored.try_emplace(name, why);
   if (!walk.unscored.empty()) entry["unscored"] = walk.unscored;
   if (keeps_samples()) entry["sample"] = walk.file;
   entry["hash"] = walk.hash;
@@ -236,6 +243,8 @@ void Engine::close(Live& live, Json entry) {
   if (task.first().id) {
     Json first{{"candidate", task.first().id}};
     first["scores"] = scores_json(task.first().scores).at("scores");
+    if (const auto why = live.unscored.find(task.first().id); why != live.unscored.end())
+      first["unscored"] = why->second;
     if (keeps_samples()) first["sample"] = live.first_file;
     entry["first"] = first;
   }

@@ -19,7 +19,8 @@ struct Engine::Live {
   History::Gradients known_gradients;
   std::unique_ptr<RecipeKeys> keys;  // only where there are pools
   static constexpr std::size_t kFewKeys = 4096;
-  std::size_t most_keys = kFewKeys;  // then forgotten ones go
+  std::size_t most_keys = kFewKeys;                      // then forgotten ones go
+  std::unordered_map<std::uint64_t, Unscored> unscored;  // by candidate
   std::string first_file, first_hash;
   bool finishing = false;  // its final sample is being made
   LatentPtr winner_latent;

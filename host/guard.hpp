@@ -49,6 +49,7 @@ class PluginInstance {
   const void* interface(const char* name) const { return code_->interface(name); }
   // For the tensors of batches; null: the heap.
   std::shared_ptr<TensorMemory> memory() const { return code_->memory(); }
+  void set_trial(bool on) { code_->set_trial(on); }  // see PluginCode
   // Throws Error(Exit::kPlugin): "<id> <version>: <function> failed: <text>".
   [[noreturn]] void fail(const char* function, wn_status status, const std::string& text) const;
 
@@ -164,8 +165,8 @@ class Verifier {
   bool has_features() const { return features_ != nullptr; }
   const FeaturesInfo& features_info() const { return features_info_; }  // has_features() only
 
-  // Why it refuses the whole batch as wrong arguments (samples of another shape, say); empty: it
-  // does not, whatever else may fail.
+  // Tries score: why it refuses the whole batch as wrong arguments (samples of another shape, say);
+  // empty: it does not, whatever else may fail.
   std::string refusal(const VerifierBatch& batch);
   // scores[n * n_heads].
   ItemFailures score(const VerifierBatch& batch, std::span<float> scores);

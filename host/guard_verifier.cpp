@@ -1,4 +1,6 @@
 // guard_verifier.cpp: the calls into a verifier's tables; see guard.hpp.
+#include <spdlog/spdlog.h>
+
 #include <limits>
 
 #include "host/guard_call.hpp"
@@ -26,6 +28,16 @@ void require_finite(ItemFailures& failures, std::span<const float> numbers, cons
     if (failures[i].status == WN_OK && !all_finite(numbers.subspan(i * each, each)))
       failures[i] = {WN_E_INTERNAL, std::string(what) + " is not finite"};
 }
+
+class Trial {
+ public:
+  explicit Trial(PluginInstance& instance) : instance_(instance) { instance_.set_trial(true); }
+  ~Trial() { instance_.set_trial(false); }
+  Trial(const Trial&) = delete;
+
+ private:
+  PluginInstance& instance_;
+};
 
 }  // namespace
 
@@ -72,8 +84,13 @@ std::string Verifier::refusal(const VerifierBatch& batch) {
   std::vector<float> scores(batch.conditions.size() * info_.n_heads);
   std::vector<wn_status> items(batch.conditions.size(), WN_OK);
   CallContext context(instance_->services());
-  const wn_status status =
-      table_->score(instance_->get(), context.table(), &raw, scores.data(), items.data());
+  const Trial trial(*instance_);
+  wn_status status = WN_OK;
+  try {
+    status = table_->score(instance_->get(), context.table(), &raw, scores.data(), items.data());
+  } catch (const Error& error) {  // of a process; samples may agree with it better
+    spdlog::warn("a gray sample was tried: {}", error.what());
+  }
   throw_if_stopped(instance_->services(), status);
   return status == WN_E_INVALID_ARGUMENT ? blame(status, context.errors().text()) : "";
 }

@@ -177,7 +177,6 @@ BatchTimes measure_batch(const RunConfig& config, Assembly& assembly) {
 
 Plan plan_run(const RunConfig& config, Assembly& assembly, bool measure) {
   assembly.check_conditions();
-  assembly.check_verifiers();
   Plan plan;
   plan.tasks = config.tasks.size();
   const bool whole = assembly.fixed_cost() || !(config.budget.nfe || config.budget.candidates);
@@ -225,6 +224,7 @@ Plan plan_run(const RunConfig& config, Assembly& assembly, bool measure) {
 
 Plan make_plan(const RunConfig& config, const Registry& registry, bool measure) {
   Assembly assembly(config, registry, nullptr);
+  assembly.check_verifiers();
   return plan_run(config, assembly, measure);
 }
 

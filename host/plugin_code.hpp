@@ -25,6 +25,9 @@ class PluginCode {
   // After create(): where the tensors of batches should lie so that they need not be copied. Null:
   // anywhere.
   virtual std::shared_ptr<TensorMemory> memory() const { return nullptr; }
+  // After create(): while on, calls are only tried. A process that dies of one costs no restart,
+  // and the call is not repeated: it throws Error.
+  virtual void set_trial(bool) {}
 };
 
 // The plugin `id` of a library of this process. Throws as PluginLibrary::plugin does.

@@ -149,6 +149,7 @@ std::string done_record(const DoneRecord& r) {
     put(out, "{{\"k\":\"done\",\"t\":{},\"c\":{},\"s\":", r.task, r.candidate);
     put_scores(out, r.scores);
     if (!r.hash.empty()) put(out, ",\"h\":\"{}\"", r.hash);
+    if (!r.unscored.empty()) put(out, ",\"u\":{}", json(r.unscored).dump());
   }
   out.push_back('}');
   return fmt::to_string(out);
@@ -213,6 +214,7 @@ void History::add(std::string_view payload) try {
     if (kind == "fail") r.error = record.at("why");
     if (record.contains("s")) r.scores = scores_of(record.at("s"));
     r.hash = text_of(record, "h");
+    if (record.contains("u")) record.at("u").get_to(r.unscored);
     done[r.task][r.candidate] = std::move(r);
   } else if (kind == "grad") {
     gradients[record.at("t")][record.at("n")] = values_of(record.at("x"));

@@ -30,6 +30,8 @@ struct DoneRecord {
   ScoreTable scores;
   std::string hash;   // of the sample's float32 bits, 16 hex digits; empty: not decoded
   std::string error;  // not empty: it failed
+  // By name of a verifier that only looks on: why it gave no score.
+  std::map<std::string, std::string> unscored;
 };
 
 std::string run_record(const std::string& config_hash, std::uint64_t tasks, std::uint32_t batch);

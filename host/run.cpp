@@ -171,13 +171,14 @@ void write_results(RunDirectory& directory, const RunOutcome& outcome) {
 
 }  // namespace
 
-RunOutcome execute_run(const RunRequest& request) {
+RunOutcome execute_run(const RunRequest& request) try {
   const RunConfig& config = request.config;
   const auto notice = [&](const std::string& text) {
     if (!text.empty() && request.on_notice) request.on_notice(text);
   };
   Assembly assembly(config, request.registry, request.stop);
   const Plan plan = plan_run(config, assembly, /*measure=*/false);  // refuses what cannot work
+  if (!fs::exists(journal_path(request.directory))) assembly.check_verifiers();
   const std::string run_toml = resolved_toml(config);
   const std::string lock_json = assembly.lock_json();
   const auto pools = open_pools(request, assembly, run_toml, lock_json);
@@ -233,6 +234,10 @@ RunOutcome execute_run(const RunRequest& request) {
   outcome.summary = summary_of(config, engine, assembly.sampler());
   write_results(*directory, outcome);
   if (engine.any_task_failed()) outcome.exit = Exit::kCandidates;
+  return outcome;
+} catch (const Stopped&) {  // before the engine began
+  RunOutcome outcome;
+  outcome.exit = Exit::kCheckpointed;
   return outcome;
 }
 

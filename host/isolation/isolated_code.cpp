@@ -55,6 +55,8 @@ class IsolatedCode final : public PluginCode {
     return kind() == PluginKind::kVerifier ? process_->inputs() : process_->exchange();
   }
 
+  void set_trial(bool on) override { process_->set_trial(on); }
+
  private:
   PluginKind kind() const { return found_.plugin().kind; }
 

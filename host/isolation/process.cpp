@@ -283,7 +283,8 @@ void PluginProcess::died(Message message, const std::string& how) {
 void PluginProcess::kill() { child_.reset(); }
 
 void PluginProcess::spend_restart(const std::string& how) {
-  if (isolation_.restarts == 0) throw Error(Exit::kPlugin, fmt::format("{}: {}", id_, how));
+  if (trial_ || isolation_.restarts == 0)
+    throw Error(Exit::kPlugin, fmt::format("{}: {}", id_, how));
   if (restarts_left_ == 0)
     throw Error(Exit::kPlugin,
                 fmt::format("{}: {}; its process was started again {} time{} before, which is all "

@@ -60,7 +60,8 @@ class PluginProcess {
   // Before something is done again because of a death. Throws Error(Exit::kPlugin) when that
   // happened too often.
   void spend_restart(const std::string& how);
-  std::string restarts_text() const;  // "2 of 3 restarts left"
+  void set_trial(bool on) { trial_ = on; }  // while on, spend_restart() throws and counts nothing
+  std::string restarts_text() const;        // "2 of 3 restarts left"
 
  private:
   class Call;
@@ -79,6 +80,7 @@ class PluginProcess {
   std::vector<std::string> interfaces_;
   std::uint64_t generation_ = 0, instances_ = 0, logged_ = 0;
   std::uint32_t restarts_left_;
+  bool trial_ = false;
 };
 
 }  // namespace winnow

@@ -68,7 +68,7 @@ class Aesthetic {
 
  private:
   at::Tensor images(const wn::VerifierBatch& batch) const {
-    return classifier::images_of(batch.samples_raw(), net_.channels());
+    return classifier::images_of(batch.samples_raw(), net_);
   }
 
   classifier::Network net_;

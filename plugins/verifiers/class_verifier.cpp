@@ -36,13 +36,16 @@ void class_gradient(const float* logits, int64_t classes, int64_t wanted, float*
   out[wanted] = static_cast<float>(others);
 }
 
-at::Tensor images_of(const wn_tensor& tensor, int64_t channels) {
+at::Tensor images_of(const wn_tensor& tensor, const Network& net) {
   const at::Tensor images = wn::torch_view(tensor).to(at::kCPU, at::kFloat);
-  if (images.dim() != 4 || images.size(1) != channels) {
-    throw wn::Error(WN_E_INVALID_ARGUMENT, "found images " + wn::describe(tensor) +
-                                               ", the network expects [n, " +
-                                               std::to_string(channels) + ", height, width]");
-  }
+  const auto refuse = [&](const std::string& expected) {
+    throw wn::Error(WN_E_INVALID_ARGUMENT,
+                    "found images " + wn::describe(tensor) + ", the network expects " + expected);
+  };
+  const std::string shape = "[n, " + std::to_string(net.channels()) + ", height, width]";
+  if (images.dim() != 4 || images.size(1) != net.channels()) refuse(shape);
+  if (!takes(net, images.size(2), images.size(3)))
+    refuse(shape + " of the size that it was trained on");
   return images;
 }
 
@@ -81,8 +84,7 @@ Network load_for_plugin(const std::string& path, const std::string& architecture
 
 std::vector<ClassScore> class_scores(const Network& net, const wn::VerifierBatch& batch) {
   const c10::InferenceMode guard;
-  const at::Tensor logits =
-      classify(net, images_of(batch.samples_raw(), net.channels())).logits.contiguous();
+  const at::Tensor logits = classify(net, images_of(batch.samples_raw(), net)).logits.contiguous();
   std::vector<ClassScore> out(batch.size());
   for (size_t i = 0; i < batch.size(); ++i) {
     const int64_t wanted = wanted_class(batch, i, net.classes());
@@ -107,8 +109,7 @@ void ClassVerifier::score(const wn::VerifierBatch& batch, std::span<float> score
 
 void ClassVerifier::grad(const wn::VerifierBatch& batch, const wn_tensor& d_samples) {
   const at::AutoGradMode with_gradient(true);
-  const at::Tensor samples =
-      images_of(batch.samples_raw(), net_.channels()).clone().requires_grad_(true);
+  const at::Tensor samples = images_of(batch.samples_raw(), net_).clone().requires_grad_(true);
   const at::Tensor logits = classify(net_, samples).logits.contiguous();
   at::Tensor seed = at::zeros(logits.sizes(), at::kFloat);
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -134,8 +135,7 @@ wn::FeaturesInfo ClassVerifier::features_info() const {
 void ClassVerifier::features(const wn::VerifierBatch& batch, std::span<float> features,
                              std::span<float> log_probabilities) {
   const c10::InferenceMode guard;
-  write_features(classify(net_, images_of(batch.samples_raw(), net_.channels())), features,
-                 log_probabilities);
+  write_features(classify(net_, images_of(batch.samples_raw(), net_)), features, log_probabilities);
 }
 
 }  // namespace winnow::classifier

@@ -27,8 +27,9 @@ ClassScore class_score(const float* logits, int64_t classes, int64_t wanted);
 // sum of the others' probabilities, not 1 - p: that would round to 0 for confident answers.
 void class_gradient(const float* logits, int64_t classes, int64_t wanted, float* out);
 
-// Pictures as float32 [n, channels, height, width] on the CPU; throws wn::Error for others.
-at::Tensor images_of(const wn_tensor& tensor, int64_t channels);
+// Pictures as float32 [n, channels, height, width] on the CPU; throws wn::Error for those that the
+// network does not take.
+at::Tensor images_of(const wn_tensor& tensor, const Network& net);
 
 // The class that item i asks for; -1, and the item has failed, when there is none in [0, classes).
 int64_t wanted_class(const wn::VerifierBatch& batch, size_t i, int64_t classes);

@@ -1,5 +1,6 @@
 #include "classifier_network.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
@@ -216,6 +217,19 @@ Network load_network(const std::string& path, const std::string& architecture) {
                              tensors.begin()->first + "'");
   }
   return net;
+}
+
+bool takes(const Network& net, int64_t height, int64_t width) {
+  for (const Conv& c : net.convs) {  // they keep the size but for their stride
+    height = (height - 1) / c.stride + 1;
+    width = (width - 1) / c.stride + 1;
+  }
+  const int64_t positions = height * width, channels = net.convs.back().conv.weight.size(0);
+  const int64_t seen = net.feature.weight.size(1);
+  if (seen != channels && seen != positions * channels) return false;
+  return std::all_of(net.mixers.begin(), net.mixers.end(), [&](const Mixer& mixer) {
+    return mixer.token_in.weight.size(1) == positions;
+  });
 }
 
 at::Tensor grid(const Network& net, const at::Tensor& images) {

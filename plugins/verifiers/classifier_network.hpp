@@ -67,6 +67,9 @@ void for_each_tensor(Network& network,
 
 Network make_network(const Shape& shape, at::Generator generator);
 
+// Does it take images of this size? A network that pools takes any.
+bool takes(const Network& network, int64_t height, int64_t width);
+
 // The metadata that `load_network` needs beside the tensors. An "encoder" was trained without
 // labels up to its features; only its head saw them.
 std::map<std::string, std::string> network_metadata(const Network& network,

@@ -63,7 +63,7 @@ class ClipScore {
 
  private:
   at::Tensor images(const wn::VerifierBatch& batch) const {
-    return classifier::images_of(batch.samples_raw(), net_.image.channels());
+    return classifier::images_of(batch.samples_raw(), net_.image);
   }
 
   at::Tensor embed(const at::Tensor& images) const { return dual::embed_images(net_, images); }

@@ -113,7 +113,7 @@ class Frechet {
   // [n, width] float32, contiguous
   at::Tensor features_of(const wn::VerifierBatch& batch) const {
     const c10::InferenceMode guard;
-    const at::Tensor samples = winnow::classifier::images_of(batch.samples_raw(), net_.channels());
+    const at::Tensor samples = winnow::classifier::images_of(batch.samples_raw(), net_);
     return winnow::classifier::classify(net_, samples).features.contiguous();
   }
 

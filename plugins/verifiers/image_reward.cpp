@@ -49,7 +49,7 @@ class ImageReward {
 
  private:
   at::Tensor images(const wn::VerifierBatch& batch) const {
-    return classifier::images_of(batch.samples_raw(), net_.image.channels());
+    return classifier::images_of(batch.samples_raw(), net_.image);
   }
 
   // The prompts; that of one word where an item has failed.

@@ -47,7 +47,7 @@ class SelfSimilarity {
 
  private:
   at::Tensor features(const wn_tensor& images) const {
-    return classifier::features(net_, classifier::images_of(images, net_.channels()));
+    return classifier::features(net_, classifier::images_of(images, net_));
   }
 
   classifier::Network net_;

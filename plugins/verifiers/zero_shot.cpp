@@ -107,7 +107,7 @@ class ZeroShot {
   int64_t n_classes() const { return classes_.size(0); }
 
   at::Tensor images(const wn::VerifierBatch& batch) const {
-    return classifier::images_of(batch.samples_raw(), net_.image.channels());
+    return classifier::images_of(batch.samples_raw(), net_.image);
   }
 
   at::Tensor embed(const wn::VerifierBatch& batch) const {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "host/guard.hpp"
+#include "host/plan.hpp"
 #include "host/plugin_provider.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/toy_run.hpp"
@@ -73,6 +74,7 @@ std::string without_texts(const std::string& record) {
   const std::function<void(nlohmann::json&)> clean = [&](nlohmann::json& node) {
     for (auto& [key, value] : node.items()) {
       if (key == "why" || key == "error") value = value.is_string() && !value.empty() ? "x" : value;
+      if (key == "u" || key == "unscored") value = "x";
       if (value.is_structured()) clean(value);
     }
   };
@@ -168,6 +170,23 @@ TEST_CASE("samples that kill a verifier fail, and the ledger is right", "[isolat
   CHECK(without_texts(runs.records("said")) == without_texts(runs.records("died")));
 }
 
+TEST_CASE("a verifier that dies of the gray sample has all its restarts for the run",
+          "[isolation]") {
+  Runs runs;
+  const Overrides deadly{
+      "verifier=[{plugin=\"test.deadly\", above=-1, how=\"segv\", isolate=\"plugin\"}]"};
+  for (const std::string restarts : {"0", "1"}) {
+    INFO(restarts);
+    Overrides overrides = deadly;
+    overrides.push_back("execution.restarts=" + restarts);
+    std::ofstream(runs.folder / "run.toml") << runs.text;
+    CHECK_NOTHROW(make_plan(load_config(runs.folder / "run.toml", overrides, plugins()), plugins(),
+                            /*measure=*/false));
+    CHECK_THROWS_WITH(runs.make("run" + restarts, overrides),
+                      Contains(restarts == "0" ? "test.deadly" : "started again 1 time before"));
+  }
+}
+
 TEST_CASE("a search that dies is led back to where it was", "[isolation]") {
   Runs runs;
   const TemporaryFolder cache;
@@ -211,8 +230,8 @@ TEST_CASE("a run that is asked to stop does not wait for a plugin that hangs", "
   };
   CHECK(stopped_in("score", "0.6") == "checkpointed");
   // Before the run has begun; in score, where one gray sample is tried.
-  CHECK(stopped_in("score", "-1") == "stopped");
-  CHECK(stopped_in("info", "-1") == "stopped");
+  CHECK(stopped_in("score", "-1") == "checkpointed");
+  CHECK(stopped_in("info", "-1") == "checkpointed");
 }
 
 TEST_CASE("a run that is asked to stop while a search is led back stops", "[isolation]") {

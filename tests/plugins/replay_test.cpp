@@ -202,9 +202,8 @@ TEST_CASE("what a table does not hold is refused or fails, with the place", "[re
   CHECK(outcome.summary["tasks"][0]["scores"]["brightness"] == 2);
   CHECK_THAT(outcome.summary["tasks"][1].dump(), Catch::Contains("was not recorded"));
   // Pictures are not what the table speaks of.
-  CHECK_THROWS_WITH(
-      recording.toy.run("pictures", {recording.over_table({}).back()}),
-      Catch::Contains("winnow.replay_scores cannot judge samples of winnow.toy.sampler"));
+  CHECK_THROWS_WITH(recording.toy.run("pictures", {recording.over_table({}).back()}),
+                    Catch::Contains("winnow.replay_scores cannot judge a gray sample"));
   // Noise on the way, going back and legs of own steps are not in a table.
   CHECK_THROWS_WITH(
       recording.toy.run("paths", recording.over_table({"search={plugin=\"winnow.paths\"}"})),

@@ -171,4 +171,14 @@ TEST_CASE("judges of scenes refuse the weights of another with what they expecte
   grey.resize(1);
   grey.ask(0, kPrompt);
   CHECK_THROWS_WITH(grey.score(), Catch::Contains("[n, 3, height, width]"));
+  for (const auto& [id, weights] :
+       {std::pair{"clip_score", kClip}, {"aesthetic", kAesthetic}, {"image_reward", kReward}}) {
+    INFO(id);
+    SceneBench large(id, weights);
+    large.shape = {3, 64};
+    large.resize(1);
+    large.ask(0, kPrompt);
+    CHECK_THROWS_WITH(large.score(), Catch::Contains("of the size that it was trained on") &&
+                                         Catch::Contains("invalid argument"));
+  }
 }

@@ -48,28 +48,40 @@ std::vector<uint8_t> pixels_of(const Scene& scene) {
 void write_png(const fs::path& file, const std::vector<uint8_t>& pixels) {
   const std::unique_ptr<spng_ctx, decltype(&spng_ctx_free)> png(spng_ctx_new(SPNG_CTX_ENCODER),
                                                                 spng_ctx_free);
-  const std::unique_ptr<FILE, decltype(&std::fclose)> out(std::fopen(file.c_str(), "wb"),
-                                                          std::fclose);
-  if (!out) throw std::runtime_error("cannot write " + file.string());
   spng_ihdr header{};
   header.width = header.height = kSide;
   header.bit_depth = 8;
   header.color_type = SPNG_COLOR_TYPE_TRUECOLOR;
-  if (spng_set_png_file(png.get(), out.get()) || spng_set_ihdr(png.get(), &header) ||
-      spng_encode_image(png.get(), pixels.data(), pixels.size(), SPNG_FMT_PNG,
-                        SPNG_ENCODE_FINALIZE))
-    throw std::runtime_error("cannot write " + file.string());
+  size_t size = 0;
+  int error = spng_set_option(png.get(), SPNG_ENCODE_TO_BUFFER, 1);
+  if (!error) error = spng_set_ihdr(png.get(), &header);
+  if (!error)
+    error = spng_encode_image(png.get(), pixels.data(), pixels.size(), SPNG_FMT_PNG,
+                              SPNG_ENCODE_FINALIZE);
+  const std::unique_ptr<void, decltype(&std::free)> bytes(
+      error ? nullptr : spng_get_png_buffer(png.get(), &size, &error), std::free);
+  std::ofstream out(file, std::ios::binary);
+  if (bytes) out.write(static_cast<const char*>(bytes.get()), static_cast<std::streamsize>(size));
+  out.close();
+  if (error || !out) throw std::runtime_error("cannot write " + file.string());
+}
+
+uint64_t positive(winnow::training::Options& options, const std::string& key, int64_t fallback) {
+  const int64_t value = options.integer(key, fallback);
+  if (value < 1) throw std::runtime_error("--" + key + " should be at least 1");
+  return static_cast<uint64_t>(value);
 }
 
 int run(winnow::training::Options& options) {
   const auto seed = static_cast<uint64_t>(options.integer("seed", 1));
   const auto prompts = read_lines(options.text("prompts", "configs/prompts/drawbench-like.txt"),
-                                  static_cast<size_t>(options.integer("limit", 200)));
-  const auto each = static_cast<uint64_t>(options.integer("each", 10));
+                                  positive(options, "limit", 200));
+  const auto each = positive(options, "each", 10);
   const Layout layout = options.flag("free") ? Layout::kFree : Layout::kGrid;
   const fs::path folder = options.text("out", "drawn");
   options.check_all_used();
   fs::create_directories(folder);
+  if (!fs::is_empty(folder)) throw std::runtime_error(folder.string() + " is not empty");
   for (size_t p = 0; p < prompts.size(); ++p) {
     const Request request = understand(prompts[p]);
     for (uint64_t i = 0; i < each; ++i) {

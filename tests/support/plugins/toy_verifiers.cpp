@@ -27,6 +27,11 @@ class FirstPixel {
 class SometimesNan {
  public:
   static constexpr const char* kId = "winnow.toy.sometimes_nan";
+  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_TOY_SOMETIMES_NAN;
+
+  SometimesNan(const wn::Host&, const wn::Options& options) : time_(options.f64("time")) {}
+
+  wn::VerifierInfo info() const { return {.flags = WN_F_DETERMINISTIC, .preview_time = time_}; }
 
   void score(const wn::VerifierBatch& batch, std::span<float> scores) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -34,6 +39,9 @@ class SometimesNan {
       scores[i] = pixel < 0.5f ? std::numeric_limits<float>::quiet_NaN() : pixel;
     }
   }
+
+ private:
+  double time_;
 };
 
 // score = -mean over pixels of (pixel - value)^2.
