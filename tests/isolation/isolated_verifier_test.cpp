@@ -70,8 +70,11 @@ VerifierBatch one_item(const Judge& judge, const Tensor& sample) {
 }  // namespace
 
 TEST_CASE("scores, gradients and features are the same in a process of its own", "[isolation]") {
-  for (const char* id : {"winnow.toy.first_pixel", "winnow.toy.sometimes_nan"}) {
-    Judge here(id, {}, in_process()), there(id, {}, isolated());
+  using Options = std::vector<OptionValue>;
+  const Options no_previews{{"time", WN_OPT_F64, OptionData(-1.0)}};
+  for (const auto& [id, options] : {std::pair{"winnow.toy.first_pixel", Options()},
+                                    {"winnow.toy.sometimes_nan", no_previews}}) {
+    Judge here(id, options, in_process()), there(id, options, isolated());
     const ItemFailures failures = here.score(), other = there.score();
     CHECK(here.verifier.memory() == nullptr);
     REQUIRE(there.verifier.memory() != nullptr);
