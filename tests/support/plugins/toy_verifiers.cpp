@@ -100,6 +100,26 @@ class PreviewPixel {
   double time_;
 };
 
+// score = the first pixel; takes pictures of one width alone, if it is told to.
+class Choosy {
+ public:
+  static constexpr const char* kId = "winnow.toy.choosy";
+  static constexpr const char* kOptions = WINNOW_OPTIONS_WINNOW_TOY_CHOOSY;
+
+  Choosy(const wn::Host&, const wn::Options& options) : width_(options.i64("width")) {}
+
+  void score(const wn::VerifierBatch& batch, std::span<float> scores) {
+    const std::int64_t width = batch.samples_raw().shape[3];
+    if (width_ > 0 && width != width_)
+      throw wn::Error(WN_E_INVALID_ARGUMENT, "found a width of " + std::to_string(width) +
+                                                 ", expected " + std::to_string(width_));
+    for (std::size_t i = 0; i < batch.size(); ++i) scores[i] = batch.sample(i)[0];
+  }
+
+ private:
+  std::int64_t width_;
+};
+
 // Set-level: score = -|mean of the first pixels of the accepted samples and this one - 1/2|.
 class Balance {
  public:
@@ -214,4 +234,4 @@ class Place {
 }  // namespace
 
 WN_EXPORT_PLUGINS(FirstPixel, SometimesNan, Target, PreviewPixel, Balance, Features, Asked, Drift,
-                  Place)
+                  Place, Choosy)
