@@ -383,7 +383,7 @@ class Parser {
     check->add_option("--junit", wanted.junit, "Write the results to this file, for CI.")
         ->type_name("FILE");
     check->add_flag("--in-process", wanted.in_process,
-                    "Run all in winnow's own process, for a debugger.");
+                    "Run all in winnow's own process, for a debugger: without --timeout.");
     plugin_flag(check);
   }
 

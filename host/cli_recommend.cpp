@@ -131,9 +131,10 @@ Answer recommend_verb(const CommandLine& line) {
   const Table summary = table_of_csv(read_text(file));
   const fs::path folder = fs::absolute(file).parent_path();
   const Table table = table_of(folder);
-  const auto selected = [&](std::size_t row) {
+  const auto selected = [&](std::size_t row) -> std::optional<bool> {
     const auto config = config_of(folder, table, summary, row);
-    return config && selects_by(*config, line.metric);
+    if (!config) return std::nullopt;
+    return selects_by(*config, line.metric);
   };
   const Recommendation found = recommend(summary, table, line.budget, line.metric, line.over,
                                          filter_of(line.where), selected);
@@ -146,6 +147,14 @@ Answer recommend_verb(const CommandLine& line) {
   if (found.climbed > 0)
     answer.text += fmt::format("left out: {} settings that selected by what {} measures\n",
                                found.climbed, found.metric);
+  if (found.others > 0)
+    answer.text += fmt::format("left out: {} settings of another number of tasks than {}\n",
+                               found.others, found.tasks);
+  if (found.unknown > 0)
+    answer.text += fmt::format(
+        "not known of {} settings: whether {} selected in them, for their runs are not there; "
+        "if so its value is what was climbed\n",
+        found.unknown, found.metric);
   if (found.settings > 1)
     answer.text += fmt::format(
         "chosen as the best of {} settings on these seeds, so its value is "
@@ -159,6 +168,8 @@ Answer recommend_verb(const CommandLine& line) {
                  {"difference", json_of(found.difference)},
                  {"resolved", found.resolved},
                  {"climbed", found.climbed},
+                 {"unknown", found.unknown},
+                 {"other_tasks", found.others},
                  {"settings", found.settings},
                  {"config", config}};
   return answer;

@@ -76,6 +76,29 @@ std::optional<MeanInterval> paired_difference(const Table& table, const Table& s
   return t_interval(differences, level);
 }
 
+void refuse_what_is_no_worth(const Table& summary, const std::string& metric) {
+  if (is_cost_column(metric))
+    throw Error(Exit::kUsage, fmt::format("'{}' is what a setting costs, not what it is worth; a "
+                                          "budget is given with --budget",
+                                          metric));
+  for (const std::string end : {"_low", "_high"})
+    if (metric.ends_with(end))
+      if (const std::string of = metric.substr(0, metric.size() - end.size());
+          find_column(summary, of))
+        throw Error(Exit::kUsage,
+                    fmt::format("'{}' is an end of the interval of '{}'; take that", metric, of));
+}
+
+// Only those of as many tasks as the dearest of them; how many tasks that is.
+double keep_same_tasks(const Table& summary, std::size_t cost, std::vector<std::size_t>& rows) {
+  const auto nfe = [&](std::size_t row) { return cell_number(summary.rows[row][cost]); };
+  const auto dearest = std::max_element(
+      rows.begin(), rows.end(), [&](std::size_t a, std::size_t b) { return nfe(a) < nfe(b); });
+  const auto tasks = number(summary, *dearest, "tasks");
+  std::erase_if(rows, [&](std::size_t row) { return number(summary, row, "tasks") != tasks; });
+  return tasks.value_or(0);
+}
+
 }  // namespace
 
 std::vector<std::size_t> rows_of_point(const Table& table, const Table& summary, std::size_t row) {
@@ -98,10 +121,7 @@ Recommendation recommend(const Table& summary, const Table& table, double budget
   const std::size_t value = column(summary, metric), cost = column(summary, "total_nfe");
   const std::size_t setting = column(summary, over);
   for (const auto& [name, texts] : where) column(summary, name);
-  if (is_cost_column(metric))
-    throw Error(Exit::kUsage, fmt::format("'{}' is what a setting costs, not what it is worth; a "
-                                          "budget is given with --budget",
-                                          metric));
+  refuse_what_is_no_worth(summary, metric);
   Recommendation out;
   out.metric = metric;
   out.higher_is_better = metric != "frechet";
@@ -119,10 +139,13 @@ Recommendation recommend(const Table& summary, const Table& table, double budget
       continue;
     least = std::min(least, nfe);
     if (nfe > budget + 1e-9) continue;
-    if (selected && selected(row))
+    const std::optional<bool> climbed = selected ? selected(row) : false;
+    if (climbed.value_or(false)) {
       ++out.climbed;
-    else
-      affordable.push_back(row);
+      continue;
+    }
+    out.unknown += !climbed;
+    affordable.push_back(row);
   }
   if (affordable.empty() && out.climbed > 0)
     throw Error(Exit::kUsage,
@@ -137,7 +160,10 @@ Recommendation recommend(const Table& summary, const Table& table, double budget
                     : fmt::format("no setting of the study costs at most {} NFE per sample; the "
                                   "cheapest costs {}",
                                   budget, least));
+  out.others = affordable.size();
+  out.tasks = keep_same_tasks(summary, cost, affordable);
   out.settings = affordable.size();
+  out.others -= out.settings;
   std::stable_sort(affordable.begin(), affordable.end(), better);
 
   const std::vector<std::size_t> names = telling_columns(summary);

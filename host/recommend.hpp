@@ -30,17 +30,23 @@ struct Recommendation {
   bool resolved = false;     // the difference is not 0
   std::size_t settings = 0;  // rows that the best was chosen from
   std::size_t climbed = 0;   // rows left out because the metric selected in them
+  std::size_t unknown = 0;   // rows taken though nothing says what selected in them
+  double tasks = 0;          // of every row that the best was chosen from; 0: the table has none
+  std::size_t others = 0;    // rows left out because they have another number of tasks
 };
 
-// Whether the verifier that a metric comes from selected in this row of the summary.
-using Selected = std::function<bool(std::size_t row)>;
+// Whether the verifier that a metric comes from selected in this row of the summary; nothing: not
+// known.
+using Selected = std::function<std::optional<bool>(std::size_t row)>;
 
 // The best row of `summary` (a study's summary.csv) that costs at most `budget` NFE per sample, by
 // the mean of `metric`, and the best one whose label in the column `over` is another. The distance
 // `frechet` is better when it is lower. Left out are rows of fewer seeds than others have, those
-// that `where` does not name, and those in which the metric `selected`. `table` (the study's
-// table.csv, or nothing) has the values of the seeds. Throws Error(Exit::kUsage), with the nearest
-// column, or the least that a row costs, or when the metric is a cost or selected everywhere.
+// that `where` does not name, those in which the metric `selected`, and those of another number of
+// tasks than the dearest of the rest: other tasks have other means, and small sets other
+// distances. `table` (the study's table.csv, or nothing) has the values of the seeds. Throws
+// Error(Exit::kUsage), with the nearest column, or the least that a row costs, or when the metric
+// is a cost, the end of an interval, or selected everywhere.
 Recommendation recommend(const Table& summary, const Table& table, double budget,
                          const std::string& metric, const std::string& over, const RowFilter& where,
                          const Selected& selected = {});

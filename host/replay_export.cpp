@@ -114,8 +114,9 @@ ReplayExport export_replay(const fs::path& directory, const RunConfig& config,
     throw Error(
         Exit::kUsage,
         fmt::format("{} of {} paths of '{}' were not judged at every time, so what is left is "
-                    "what its search chose, and best of N on it is too good; record with "
-                    "winnow.random and its preview_times, or take it with --survivors",
+                    "what its search chose, and best of N on it is too good (or a cap on seconds "
+                    "or candidates cut it); record with winnow.random, its preview_times and "
+                    "candidates, or take it with --survivors",
                     result.incomplete, result.paths, directory.string()));
 
   std::vector<std::size_t> judges;

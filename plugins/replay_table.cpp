@@ -148,6 +148,8 @@ ReplayTable read_text(const std::string& path) {
             static_cast<std::size_t>(seed),
             number(path, cells[2], where),
             {}};
+    if (!(row.time >= 0 && row.time <= 1))  // NaN, which equals no time, is none
+      refuse(path, where + ": found time '" + cells[2] + "', expected a number from 0 to 1");
     for (std::size_t v = 3; v < cells.size(); ++v)
       row.scores.push_back(cells[v].empty() ? kNothing
                                             : static_cast<float>(number(path, cells[v], where)));

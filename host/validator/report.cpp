@@ -34,7 +34,8 @@ they would only say it again. The exit code is 0 when none failed, 3 when one di
   on a table, or a red circle.
 - `--json` prints one object, `--junit FILE` writes a file for CI.
 - What is written in Python is tested as it runs, in a process of its own; tests of libraries are skipped.
-- `--in-process` runs the tests in winnow's own process, one after the other, for a debugger.
+- `--in-process` runs the tests in winnow's own process, one after the other, for a debugger,
+  as long as they take.
 )";
 
 struct Group {

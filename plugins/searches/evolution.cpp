@@ -49,7 +49,7 @@ class Evolution : public Stepwise {
   wn::Task run() override {
     for (const double share : at_) {
       const std::size_t place = share == 0 ? 0 : stop_at(share);
-      if (places_.empty() || place > places_.back()) places_.push_back(place);
+      if (place < steps() && (places_.empty() || place > places_.back())) places_.push_back(place);
     }
     const auto mutants = [&](std::size_t k) { return std::max<std::size_t>(1, k - elites(k)); };
     const wn::Noise any = values({});  // never pushed

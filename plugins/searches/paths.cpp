@@ -8,7 +8,7 @@
 //
 // [search]
 // plugin = "winnow.paths"
-// paths = 2
+// paths = 2       # fewer where the budget cannot pay for so many
 // branches = 5    # 0: as many as the budget allows
 #include <algorithm>
 #include <cmath>
@@ -19,7 +19,7 @@
 
 namespace {
 
-constexpr double kMaxRounds = 10000;
+constexpr double kMaxRounds = 10000, kMost = 65536;
 
 template <class... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
@@ -52,10 +52,14 @@ class Paths : public wn::Search {
              " takes more than ", kMaxRounds, " rounds");
   }
 
+  void prepare() override {
+    if (branches_ == 0 && !std::isfinite(problem().budget_nfe))
+      refuse("branches = 0 means as many as the budget allows: give budget.nfe");
+  }
+
   wn::Task run() override {
-    const Noises first = fresh(paths_);
-    const std::size_t branches = branches_ > 0 ? branches_ : affordable_branches(first.front());
-    Candidates survivors = start(first, first_leg());
+    const std::size_t branches = branches_ > 0 ? branches_ : affordable_branches();
+    Candidates survivors = start(fresh(paths_), first_leg());
     for (double time = sigma_; time > 0; time = next_time(time)) {
       const Candidates children = branch(survivors, time, branches);
       const Scores scores = co_await evaluate(children);
@@ -81,25 +85,25 @@ class Paths : public wn::Search {
     return out;
   }
 
-  // The largest number whose whole search fits the budget; every path and branch costs the same.
-  std::size_t affordable_branches(const wn::Noise& any) {
-    if (!std::isfinite(left()))
-      throw wn::Error(WN_E_INVALID_ARGUMENT, "branches = 0 needs a budget in NFE");
+  // The most that fit the budget; where not even one does, one of fewer paths.
+  std::size_t affordable_branches() {
+    const wn::Noise any = values({});  // never pushed
     Candidates path{start(any, first_leg())};
     const double down = cost(path);
     for (double time = sigma_; time > 0; time = next_time(time))
       path.push_back(renoise(path.back(), any, time + delta_f_,
                              {.time = next_time(time), .steps = leg_steps_}));
     const double rounds = cost(path) - down;
+    const double most = std::floor(left() / (down + rounds) + 1e-9);
+    paths_ = std::min(paths_, static_cast<std::size_t>(std::clamp(most, 1.0, kMost)));
     const double n = std::floor((left() / static_cast<double>(paths_) - down) / rounds + 1e-9);
-    return static_cast<std::size_t>(std::clamp(n, 1.0, 65536.0));
+    return static_cast<std::size_t>(std::clamp(n, 1.0, kMost));
   }
 
   static Candidates best_of(const Candidates& from, const Scores& scores, std::size_t n) {
     std::vector<std::size_t> order(from.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+    std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t i) { return scores[i]; });
     Candidates out;
     for (std::size_t i = 0; i < std::min(n, order.size()); ++i) out.push_back(from[order[i]]);
     return out;

@@ -33,7 +33,8 @@ class Random : public wn::Search {
 
   wn::Task run() override {
     const std::vector<double> stops = preview_stops();
-    for (std::int64_t n; (n = next()) > 0; drawn_ += n) {
+    const double price = price_of(stops);
+    for (std::int64_t n; (n = next(price)) > 0; drawn_ += n) {
       Candidates round;
       for (const wn::Noise& noise : fresh(static_cast<std::size_t>(n))) add(noise, stops, round);
       co_await evaluate(round);
@@ -69,8 +70,20 @@ class Random : public wn::Search {
     }
   }
 
-  std::int64_t next() const {
-    return candidates_ == 0 ? round_ : std::min(round_, candidates_ - drawn_);
+  // Of a path with previews, none of which is begun that would not become a sample; 0: the host
+  // knows where samples alone have to end.
+  double price_of(const std::vector<double>& stops) {
+    if (stops.empty()) return 0;
+    Candidates path;
+    add(values({}), stops, path);  // never pushed
+    return cost(path);
+  }
+
+  std::int64_t next(double price) const {
+    const std::int64_t wanted = candidates_ == 0 ? round_ : std::min(round_, candidates_ - drawn_);
+    if (price == 0) return wanted;
+    const double fit = std::max(std::floor(left() / price + 1e-9), drawn_ == 0 ? 1.0 : 0.0);
+    return static_cast<std::int64_t>(std::min(static_cast<double>(wanted), fit));
   }
 
   std::int64_t candidates_, round_, drawn_ = 0;

@@ -120,7 +120,8 @@ class Stepwise : public wn::Search {
     return stops;
   }
 
-  // How many branches from this stop can differ: the step to data draws no noise.
+  // How many branches from this stop can differ: the step to data draws no noise, or (EDM's churn)
+  // so little that it is not branched.
   std::size_t distinct(std::size_t stop, std::size_t wanted) const {
     return deterministic() || stop + 1 >= steps() ? std::min<std::size_t>(wanted, 1) : wanted;
   }

@@ -49,6 +49,10 @@ class Recommendations(CliTest):
         for config in configs:
             config.write_text("[budget\n")
         self.refused(2, *tiny, "--budget", "8", says=["run.toml:1:"])
+        for config in configs:
+            config.unlink()
+        climbed = self.done("recommend", "studies/tiny", "--metric", "brightness_mean", "--budget", "1000").stdout
+        self.assertIn("not known of 2 settings: whether brightness_mean selected in them", climbed)
 
     def test_a_run_is_exported_and_searched_again_without_its_sampler(self):
         self.done("run", "toy.toml", "search.preview_times=[0.5]", "--out", "recording", "--progress", "none")

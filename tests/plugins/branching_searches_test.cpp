@@ -677,6 +677,14 @@ TEST_CASE("demon mixes no more noises than a recipe holds, whatever the budget",
   CHECK(widest == 4096);
 }
 
+TEST_CASE("evolution of a sampler of one step mutates noises alone", "[branching]") {
+  const Laboratory lab("evolution\"", {"sampler.steps=1", "budget.nfe=20"}, 0);
+  for (const Story& story : lab.stories()) {
+    CHECK(story.ledger["search_nfe"] == 20);
+    for (const auto& [id, made] : story.made) CHECK(made.to == 0);
+  }
+}
+
 TEST_CASE("evolution mutates noises first and latents later, and never runs an elite again",
           "[branching]") {
   // 2 x 4 x 8 + 2 x 8 (place 0) + 2 x 4 (place 4) with elites 2: 88.
@@ -949,7 +957,7 @@ TEST_CASE("settings that make no sense are refused before anything is spent", "[
   refused("twisted\", stochasticity=-1", {}, 0.4, "expected a value in");
   refused("twisted\"", {"verifier=[{plugin=\"winnow.toy.first_pixel\"}]"}, 0.4, "has no grad");
   refused("trust_region\", length=3.0", {}, 0, "expected it between shortest");
-  for (const std::string search : {"pruned", "fk", "svdd", "beam", "evolution", "demon"}) {
+  for (const std::string search : {"pruned", "fk", "svdd", "beam", "evolution", "demon", "paths"}) {
     INFO(search);
     ToyRun toy;
     toy.text.replace(toy.text.find("nfe = 160"), 9, "candidates = 20");

@@ -178,6 +178,17 @@ TEST_CASE("a table holds independent seeds alone, not what a search moved or cho
   CHECK(chosen.surplus == 0);
 }
 
+TEST_CASE("a recording begins no path that its budget cannot finish", "[replay]") {
+  ToyRun toy;
+  const Overrides how{"search.preview_times=[0.75, 0.25]", "budget.nfe=165"};
+  const RunOutcome outcome = toy.run("recording", how);
+  CHECK(outcome.summary["ledger"]["search_nfe"] == 6 * 160);
+  const ReplayExport made = export_replay(toy.folder.path() / "recording", toy.config(how),
+                                          toy_plugins(), toy.folder.path() / "pool.safetensors");
+  CHECK(made.seeds == 20);
+  CHECK(made.incomplete == 0);
+}
+
 TEST_CASE("what a table does not hold is refused or fails, with the place", "[replay]") {
   Recording recording;
   const auto file = recording.toy.folder.path() / "pool.csv";
@@ -190,7 +201,9 @@ TEST_CASE("what a table does not hold is refused or fails, with the place", "[re
   refused("task,seed,time,v\n0,0,0.5,1,2\n", "line 2 has 5 cells");
   refused("task,seed,time,v\n0,0,half,1\n", "found 'half', expected a number");
   refused("task,seed,time,v\n0,0,0.5,1\n", "must end with 0");
-  refused("task,seed,time,v\n0,0,1.5,1\n0,0,0,1\n", "falling times");
+  for (const char* time : {"1.5", "-0.5", "nan", "inf"})
+    refused(fmt::format("task,seed,time,v\n0,0,{},1\n0,0,0,1\n", time),
+            fmt::format("line 2: found time '{}', expected a number from 0 to 1", time));
   refused("task,seed,time,v\n0,0,0.5,1\n0,60000,0,1\n", "only 2 rows");
   refused("task,seed,time,v\n", "expected some of each");
   refused("task,seed,time,v\n0,0,0.5,1\n0,0,0,2\n0,0,0.5,3\n",

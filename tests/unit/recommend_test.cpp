@@ -125,6 +125,32 @@ TEST_CASE("rows in which the metric selected are left out", "[recommend]") {
                     Catch::Contains("in all 4 settings") && Catch::Contains("did not select"));
 }
 
+TEST_CASE("only rows of as many tasks as the dearest has are compared", "[recommend]") {
+  const Table mixed = table_of_csv(
+      "search,budget,seeds,tasks,total_nfe,frechet\n"
+      "random,100,3,40,100,130\n"  // near because the set is large
+      "fk,100,3,40,100,120\n"
+      "random,1000,3,10,1000,360\n"
+      "fk,1000,3,10,996,350\n");
+  const Recommendation rich = recommend(mixed, {}, 1000, "frechet", "search", {});
+  CHECK(label(rich.best, "budget") == "1000");
+  CHECK(label(rich.best, "search") == "fk");
+  CHECK(rich.tasks == 10);
+  CHECK(rich.settings == 2);
+  CHECK(rich.others == 2);
+  const Recommendation poor = recommend(mixed, {}, 300, "frechet", "search", {});
+  CHECK(poor.best.value == 120);
+  CHECK(poor.others == 0);
+}
+
+TEST_CASE("rows of which nobody knows what selected are taken and counted", "[recommend]") {
+  const Recommendation found = recommend(summary(), table(), 300, "judge_mean", "search", {},
+                                         [](std::size_t) { return std::optional<bool>(); });
+  CHECK(found.settings == 5);
+  CHECK(found.unknown == 5);
+  CHECK(found.climbed == 0);
+}
+
 TEST_CASE("what cannot be recommended is refused with what there is", "[recommend]") {
   CHECK_THROWS_WITH(recommend(summary(), {}, 50, "judge_mean", "search", {}),
                     Catch::Contains("at most 50 NFE") && Catch::Contains("the cheapest costs 96"));
@@ -132,6 +158,8 @@ TEST_CASE("what cannot be recommended is refused with what there is", "[recommen
                     Catch::Contains("no column 'judge_men'") && Catch::Contains("judge_mean"));
   CHECK_THROWS_WITH(recommend(summary(), {}, 300, "total_nfe", "search", {}),
                     Catch::Contains("'total_nfe' is what a setting costs"));
+  CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_mean_low", "search", {}),
+                    Catch::Contains("is an end of the interval of 'judge_mean'"));
   CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_mean", "serch", {}),
                     Catch::Contains("no column 'serch'"));
   CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_mean", "search", {{"verifer", {"x"}}}),

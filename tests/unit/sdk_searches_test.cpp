@@ -144,6 +144,17 @@ TEST_CASE("paths takes as many branches as the budget allows", "[searches]") {
   CHECK(toy.spent == 18 + 12 * 2 * 19);  // 12 branches: 474; 13 would be 512
 }
 
+TEST_CASE("paths are fewer where the budget cannot pay a branch of each", "[searches]") {
+  // 9 down and 19 for a branch: one path with one branch, with two, and two paths.
+  for (const auto [budget, spent] : {std::pair(30.0, 28.0), {55.0, 47.0}, {56.0, 56.0}}) {
+    ToyHost toy(load(negotiate_paths), paths_options(0), {.budget = budget});
+    const auto best = toy.run();
+    CHECK(toy.error() == "");
+    CHECK(toy.time_of(best) == 0);
+    CHECK(toy.spent == spent);
+  }
+}
+
 TEST_CASE("paths that would never reach the data are refused", "[searches]") {
   Values wrong = paths_options(3);
   wrong["delta_b"] = 0.7;

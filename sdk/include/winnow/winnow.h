@@ -385,7 +385,9 @@ typedef struct wn_verifier_1 {
   wn_status(WN_CALL* info)(wn_instance*,
                            wn_verifier_info* out); /* constant for the instance. [instance] */
   /* Writes scores[n * n_heads] (float32, on the CPU, item-major, finite) and status[n] (all WN_OK
-   * on entry) in place. Return other than WN_OK: no item counts. [instance] */
+   * on entry) in place. Return other than WN_OK: no item counts; WN_E_INVALID_ARGUMENT: no samples
+   * of this shape can be judged, which refuses the run when one gray sample, shown before it
+   * begins, is answered so. [instance] */
   wn_status(WN_CALL* score)(wn_instance*, const wn_call*, const wn_verifier_batch*, float* scores,
                             wn_status* status);
 } wn_verifier_1;
