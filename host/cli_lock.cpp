@@ -85,7 +85,7 @@ class Wanted {
       if (!study.metrics.use.id.empty()) ids.push_back(study.metrics.use.id);
     }
     std::ranges::sort(ids);
-    ids.erase(std::ranges::unique(ids).begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   }
 
   const Registry& registry_;

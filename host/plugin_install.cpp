@@ -121,8 +121,7 @@ fs::path find_package(const std::string& id, const fs::path& root) {
     throw Error(Exit::kPlugin, fmt::format("{} packages offer '{}': {}; name one by its own id",
                                            offering.size(), id, list_of(offering)));
   std::ranges::sort(known);
-  const auto repeated = std::ranges::unique(known);
-  known.erase(repeated.begin(), repeated.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
   std::string near = did_you_mean(id, known);
   for (const std::string& name : known)
     if (name.ends_with("." + id)) near = fmt::format("did you mean '{}'?", name);

@@ -160,8 +160,7 @@ std::vector<std::string> plugins_of(const RunConfig& config) {
   std::vector<std::string> ids = {config.sampler.id, config.search.id};
   for (const VerifierUse& verifier : config.verifiers) ids.push_back(verifier.use.id);
   std::ranges::sort(ids);
-  const auto repeated = std::ranges::unique(ids);
-  ids.erase(repeated.begin(), repeated.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
 

@@ -89,6 +89,42 @@ void refuse_what_is_no_worth(const Table& summary, const std::string& metric) {
                     fmt::format("'{}' is an end of the interval of '{}'; take that", metric, of));
 }
 
+// Rows of all seeds within the budget, in which the metric did not select: those are counted.
+std::vector<std::size_t> affordable_rows(const Table& summary, double budget,
+                                         const std::string& metric, const RowFilter& where,
+                                         const Selected& selected, Recommendation& out) {
+  const std::size_t value = column(summary, metric), cost = column(summary, "total_nfe");
+  std::vector<std::size_t> affordable;
+  const double seeds = most_seeds(summary, where);
+  double least = INFINITY;
+  for (std::size_t row = 0; row < summary.rows.size(); ++row) {
+    const double nfe = cell_number(summary.rows[row][cost]);
+    if (!row_matches(summary, row, where) || std::isnan(nfe) ||
+        number(summary, row, "seeds") != seeds || std::isnan(cell_number(summary.rows[row][value])))
+      continue;
+    least = std::min(least, nfe);
+    if (nfe > budget + 1e-9) continue;
+    if (selected && selected(row).value_or(false))
+      ++out.climbed;
+    else
+      affordable.push_back(row);
+  }
+  if (affordable.empty() && out.climbed > 0)
+    throw Error(Exit::kUsage,
+                fmt::format("in all {} settings within the budget samples were selected by what {} "
+                            "measures, so it says nothing of them; take --metric of a verifier "
+                            "that did not select",
+                            out.climbed, metric));
+  if (affordable.empty())
+    throw Error(Exit::kUsage,
+                std::isinf(least)
+                    ? fmt::format("no row of the study has a value of {} there", metric)
+                    : fmt::format("no setting of the study costs at most {} NFE per sample; the "
+                                  "cheapest costs {}",
+                                  budget, least));
+  return affordable;
+}
+
 // Only those of as many tasks as the dearest of them; how many tasks that is.
 double keep_same_tasks(const Table& summary, std::size_t cost, std::vector<std::size_t>& rows) {
   const auto nfe = [&](std::size_t row) { return cell_number(summary.rows[row][cost]); };
@@ -129,41 +165,15 @@ Recommendation recommend(const Table& summary, const Table& table, double budget
   const auto better = [&](std::size_t a, std::size_t b) {
     return sign * cell_number(summary.rows[a][value]) > sign * cell_number(summary.rows[b][value]);
   };
-  std::vector<std::size_t> affordable;
-  const double seeds = most_seeds(summary, where);
-  double least = INFINITY;
-  for (std::size_t row = 0; row < summary.rows.size(); ++row) {
-    const double nfe = cell_number(summary.rows[row][cost]);
-    if (!row_matches(summary, row, where) || std::isnan(nfe) ||
-        number(summary, row, "seeds") != seeds || std::isnan(cell_number(summary.rows[row][value])))
-      continue;
-    least = std::min(least, nfe);
-    if (nfe > budget + 1e-9) continue;
-    const std::optional<bool> climbed = selected ? selected(row) : false;
-    if (climbed.value_or(false)) {
-      ++out.climbed;
-      continue;
-    }
-    out.unknown += !climbed;
-    affordable.push_back(row);
-  }
-  if (affordable.empty() && out.climbed > 0)
-    throw Error(Exit::kUsage,
-                fmt::format("in all {} settings within the budget samples were selected by what {} "
-                            "measures, so it says nothing of them; take --metric of a verifier "
-                            "that did not select",
-                            out.climbed, metric));
-  if (affordable.empty())
-    throw Error(Exit::kUsage,
-                std::isinf(least)
-                    ? fmt::format("no row of the study has a value of {} there", metric)
-                    : fmt::format("no setting of the study costs at most {} NFE per sample; the "
-                                  "cheapest costs {}",
-                                  budget, least));
+  std::vector<std::size_t> affordable =
+      affordable_rows(summary, budget, metric, where, selected, out);
   out.others = affordable.size();
   out.tasks = keep_same_tasks(summary, cost, affordable);
   out.settings = affordable.size();
   out.others -= out.settings;
+  if (selected)
+    out.unknown = static_cast<std::size_t>(std::ranges::count_if(
+        affordable, [&](std::size_t row) { return !selected(row).has_value(); }));
   std::stable_sort(affordable.begin(), affordable.end(), better);
 
   const std::vector<std::size_t> names = telling_columns(summary);
@@ -173,7 +183,7 @@ Recommendation recommend(const Table& summary, const Table& table, double budget
       r.labels.emplace_back(summary.columns[c], cell_text(summary.rows[row][c]));
     r.nfe = cell_number(summary.rows[row][cost]);
     r.value = cell_number(summary.rows[row][value]);
-    r.seeds = seeds;
+    r.seeds = number(summary, row, "seeds").value_or(0);
     r.low = number(summary, row, metric + "_low");
     r.high = number(summary, row, metric + "_high");
     r.row = row;

@@ -77,6 +77,49 @@ std::string safetensors_of(const std::vector<float>& scores,
   return file;
 }
 
+// Drops the paths that were not judged at all times, and counts.
+void keep_whole_paths(std::map<std::uint64_t, std::vector<Path>>& by_task, std::size_t tasks,
+                      ReplayExport& result) {
+  result.seeds = std::numeric_limits<std::size_t>::max();
+  for (std::size_t t = 0; t < tasks; ++t) {
+    const std::size_t before = by_task[t].size();
+    std::erase_if(by_task[t], [&](const Path& path) { return path.size() < result.times.size(); });
+    result.incomplete += before - by_task[t].size();
+    result.seeds = std::min(result.seeds, by_task[t].size());
+  }
+  result.tasks = tasks;
+  for (auto& [task, paths] : by_task) result.surplus += paths.size() - result.seeds;
+}
+
+void refuse_no_pool(const fs::path& directory, const ReplayExport& result, bool survivors) {
+  if (result.seeds == 0 || result.times.empty() || result.times.back() != 0)
+    throw Error(
+        Exit::kUsage,
+        fmt::format("'{}' has a task without a path that was judged at all of the times {}; "
+                    "record with winnow.random and its preview_times",
+                    directory.string(), result.times));
+  if (result.incomplete > 0 && !survivors)
+    throw Error(
+        Exit::kUsage,
+        fmt::format("{} of {} paths of '{}' were not judged at every time, so what is left is "
+                    "what its search chose, and best of N on it is too good (or a cap on seconds "
+                    "or candidates cut it); record with winnow.random, its preview_times and "
+                    "candidates, or take it with --survivors",
+                    result.incomplete, result.paths, directory.string()));
+}
+
+// What a step from one judged time to the next costs; a path may pass others on its way.
+std::vector<double> prices_of(Sampler& sampler, const std::vector<double>& times) {
+  std::vector<double> nfe;
+  double from = 1;
+  for (const double time : times) {
+    if (time == 1) continue;
+    nfe.push_back(sampler.leg(WN_PROFILE_SEARCH, from, time, 0, 0).total());
+    from = time;
+  }
+  return nfe;
+}
+
 }  // namespace
 
 ReplayExport export_replay(const fs::path& directory, const RunConfig& config,
@@ -94,30 +137,9 @@ ReplayExport export_replay(const fs::path& directory, const RunConfig& config,
       for (const auto& [time, heads] : path) times.insert(time);
   }
   result.times.assign(times.begin(), times.end());
-  result.seeds = std::numeric_limits<std::size_t>::max();
-  for (std::size_t t = 0; t < config.tasks.size(); ++t) {
-    const std::size_t before = by_task[t].size();
-    std::erase_if(by_task[t], [&](const Path& path) { return path.size() < times.size(); });
-    result.incomplete += before - by_task[t].size();
-    result.seeds = std::min(result.seeds, by_task[t].size());
-  }
-  result.tasks = config.tasks.size();
+  keep_whole_paths(by_task, config.tasks.size(), result);
   result.paths += result.moved;
-  for (auto& [task, paths] : by_task) result.surplus += paths.size() - result.seeds;
-  if (result.seeds == 0 || times.empty() || *times.rbegin() != 0)
-    throw Error(
-        Exit::kUsage,
-        fmt::format("'{}' has a task without a path that was judged at all of the times {}; "
-                    "record with winnow.random and its preview_times",
-                    directory.string(), result.times));
-  if (result.incomplete > 0 && !survivors)
-    throw Error(
-        Exit::kUsage,
-        fmt::format("{} of {} paths of '{}' were not judged at every time, so what is left is "
-                    "what its search chose, and best of N on it is too good (or a cap on seconds "
-                    "or candidates cut it); record with winnow.random, its preview_times and "
-                    "candidates, or take it with --survivors",
-                    result.incomplete, result.paths, directory.string()));
+  refuse_no_pool(directory, result, survivors);
 
   std::vector<std::size_t> judges;
   for (std::size_t v = 0; v < config.verifiers.size(); ++v) {
@@ -134,16 +156,9 @@ ReplayExport export_replay(const fs::path& directory, const RunConfig& config,
       for (const auto& [time, heads] : by_task[t][s])
         for (const std::size_t v : judges) scores.push_back(heads[v]);
 
-  // What a step from one judged time to the next costs; a path may pass others on its way.
   Assembly assembly(config, registry, nullptr);
   const SamplerInfo& info = assembly.sampler().info(WN_PROFILE_SEARCH);
-  std::vector<double> nfe;
-  double from = 1;
-  for (const double time : result.times) {
-    if (time == 1) continue;
-    nfe.push_back(assembly.sampler().leg(WN_PROFILE_SEARCH, from, time, 0, 0).total());
-    from = time;
-  }
+  const std::vector<double> nfe = prices_of(assembly.sampler(), result.times);
   const Json metadata = {{"format", "winnow.replay/1"},
                          {"times", fmt::format("{}", fmt::join(result.times, ","))},
                          {"verifiers", fmt::format("{}", fmt::join(result.verifiers, ","))},

@@ -169,6 +169,17 @@ void write_results(RunDirectory& directory, const RunOutcome& outcome) {
   directory.write_file("summary.json", outcome.summary.dump(2) + "\n");
 }
 
+// Calls `report` now and then, whenever so many seconds have gone by.
+std::function<void()> at_intervals(double seconds, const std::function<void()>& report) {
+  using std::chrono::steady_clock;
+  return [=, next = steady_clock::time_point::min()]() mutable {
+    const auto now = steady_clock::now();
+    if (now < next) return;
+    next = now + std::chrono::round<steady_clock::duration>(std::chrono::duration<double>(seconds));
+    report();
+  };
+}
+
 }  // namespace
 
 RunOutcome execute_run(const RunRequest& request) try {
@@ -194,7 +205,6 @@ RunOutcome execute_run(const RunRequest& request) try {
                        config.tasks.size()));
   const std::uint32_t parts = history.parts + 1;
   journal->append(run_record(config_hash, config.tasks.size(), assembly.batch()));
-
   directory->commit(*journal);
 
   DirectoryOutput output(*directory, *journal, assembly.sampler().info(WN_PROFILE_FINAL));
@@ -211,14 +221,7 @@ RunOutcome execute_run(const RunRequest& request) try {
     if (request.on_progress)
       request.on_progress(progress_of(*running, config, plan.ledger.search_nfe));
   };
-  using std::chrono::steady_clock;
-  settings.on_turn = [&, next = steady_clock::time_point::min()]() mutable {
-    const auto now = steady_clock::now();
-    if (now < next) return;
-    next = now + std::chrono::round<steady_clock::duration>(
-                     std::chrono::duration<double>(request.progress_every));
-    report();
-  };
+  settings.on_turn = at_intervals(request.progress_every, report);
   Engine engine(assembly.frame(), config.tasks, assembly.scorer(), output, std::move(history),
                 std::move(settings));
   running = &engine;

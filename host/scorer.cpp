@@ -30,8 +30,8 @@ Scorer::Scorer(std::vector<std::unique_ptr<Verifier>> verifiers, std::uint32_t b
   for (const auto& verifier : verifiers_)
     if (verifier->wants_previews()) preview_times_.push_back(verifier->info().preview_time);
   std::ranges::sort(preview_times_);
-  const auto repeated = std::ranges::unique(preview_times_);
-  preview_times_.erase(repeated.begin(), repeated.end());
+  preview_times_.erase(std::unique(preview_times_.begin(), preview_times_.end()),
+                       preview_times_.end());
 }
 
 bool Scorer::set_level() const {

@@ -15,7 +15,7 @@ std::vector<double> share_beaten(std::span<const double> values) {
   std::ranges::sort(sorted);
   std::vector<double> share(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto [low, high] = std::ranges::equal_range(sorted, values[i]);
+    const auto [low, high] = std::equal_range(sorted.begin(), sorted.end(), values[i]);
     const auto smaller = static_cast<double>(low - sorted.begin());
     const auto equal_others = static_cast<double>(high - low) - 1;
     share[i] = (smaller + equal_others / 2) / static_cast<double>(values.size() - 1);

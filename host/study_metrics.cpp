@@ -43,10 +43,10 @@ Fields fields_of(const ordered_json& json) {
 }  // namespace
 
 StudyMetricsReader::StudyMetricsReader(const StudyMetrics& metrics, const Registry& registry,
-                                       fs::path out)
+                                       const fs::path& out)
     : metrics_(metrics),
       registry_(registry),
-      folder_(std::move(out) / "metrics"),
+      folder_(out / "metrics"),
       settings_(settings_text(metrics, registry)) {
   if (!metrics.reference.empty()) reference_ = read_reference(metrics.reference);
 }

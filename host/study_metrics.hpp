@@ -18,7 +18,7 @@ class StudyMetricsReader {
   // Loads nothing but the reference; the network when the first run needs it. Throws
   // Error(Exit::kUsage) for a reference that cannot be read.
   StudyMetricsReader(const StudyMetrics& metrics, const Registry& registry,
-                     std::filesystem::path out);
+                     const std::filesystem::path& out);
   StudyMetricsReader(const StudyMetricsReader&) = delete;
 
   // Throws Error(Exit::kUsage) when the reference was made by another network, and what

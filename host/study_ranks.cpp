@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <ranges>
+#include <numeric>
 
 #include "host/set_metrics.hpp"
 #include "host/study_table.hpp"
@@ -114,7 +114,9 @@ class Ranking {
       for (std::size_t i = 0; i < places.size(); ++i)
         resampled[i].push_back(static_cast<double>(places[i]));
     }
-    const auto places = places_in(std::views::iota(std::size_t{0}, pairs.size()));
+    std::vector<std::uint64_t> each(pairs.size());
+    std::iota(each.begin(), each.end(), 0);
+    const auto places = places_in(each);
     for (std::size_t i = 0; i < points.size(); ++i) {
       const auto& keys = table_.rows[points[i].first];
       auto& row = result.rows.emplace_back(keys.begin() + 1,

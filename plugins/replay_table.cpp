@@ -121,6 +121,25 @@ struct Row {
   std::vector<float> scores;
 };
 
+Row row_of(const std::string& path, std::size_t line, const std::vector<std::string>& cells) {
+  const std::string where = "line " + std::to_string(line);
+  const double task = number(path, cells[0], where), seed = number(path, cells[1], where);
+  if (!(task >= 0 && task < 1e6 && task == std::floor(task) && seed >= 0 && seed < kMostRows &&
+        seed == std::floor(seed)))
+    refuse(path, where + ": task and seed must be whole numbers from 0");
+  Row row{line,
+          static_cast<std::size_t>(task),
+          static_cast<std::size_t>(seed),
+          number(path, cells[2], where),
+          {}};
+  if (!(row.time >= 0 && row.time <= 1))  // NaN, which equals no time, is none
+    refuse(path, where + ": found time '" + cells[2] + "', expected a number from 0 to 1");
+  for (std::size_t v = 3; v < cells.size(); ++v)
+    row.scores.push_back(cells[v].empty() ? kNothing
+                                          : static_cast<float>(number(path, cells[v], where)));
+  return row;
+}
+
 ReplayTable read_text(const std::string& path) {
   std::ifstream in(path);
   if (!in) refuse(path, "cannot be read");
@@ -135,24 +154,10 @@ ReplayTable read_text(const std::string& path) {
   for (std::size_t n = 2; read_line(in, line); ++n) {
     if (line.empty()) continue;
     const std::vector<std::string> cells = split(line);
-    const std::string where = "line " + std::to_string(n);
     if (cells.size() != header.size())
-      refuse(path, where + " has " + std::to_string(cells.size()) + " cells, expected " +
-                       std::to_string(header.size()));
-    const double task = number(path, cells[0], where), seed = number(path, cells[1], where);
-    if (!(task >= 0 && task < 1e6 && task == std::floor(task) && seed >= 0 && seed < kMostRows &&
-          seed == std::floor(seed)))
-      refuse(path, where + ": task and seed must be whole numbers from 0");
-    Row row{n,
-            static_cast<std::size_t>(task),
-            static_cast<std::size_t>(seed),
-            number(path, cells[2], where),
-            {}};
-    if (!(row.time >= 0 && row.time <= 1))  // NaN, which equals no time, is none
-      refuse(path, where + ": found time '" + cells[2] + "', expected a number from 0 to 1");
-    for (std::size_t v = 3; v < cells.size(); ++v)
-      row.scores.push_back(cells[v].empty() ? kNothing
-                                            : static_cast<float>(number(path, cells[v], where)));
+      refuse(path, "line " + std::to_string(n) + " has " + std::to_string(cells.size()) +
+                       " cells, expected " + std::to_string(header.size()));
+    Row row = row_of(path, n, cells);
     table.tasks = std::max(table.tasks, row.task + 1);
     table.seeds = std::max(table.seeds, row.seed + 1);
     rows.push_back(std::move(row));

@@ -3,6 +3,8 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
+
 #include "host/elf_file.hpp"
 #include "host/host_services.hpp"
 #include "host/registry.hpp"

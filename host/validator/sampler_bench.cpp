@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "host/noise.hpp"
 #include "host/text.hpp"
@@ -122,21 +123,26 @@ void SamplerBench::normal(std::uint64_t handle, std::uint32_t position, std::spa
   fill_normal({instance_.bench().subject().seed, noise, 0}, position, 0, out);
 }
 
-void SamplerBench::call(const char* function, Items& items, bool latents_are_input,
-                        const Body& body) {
-  const std::size_t n = items.size();
-  const wn_sampler_info& info = info_[items.profile];
-  std::vector<wn_condition> conditions(n);
-  std::vector<const wn_condition*> pointers;
-  std::vector<std::uint64_t> handles(n);
-  for (std::size_t i = 0; i < n; ++i) {
+std::vector<wn_condition> SamplerBench::conditions_of(const Items& items) const {
+  std::vector<wn_condition> conditions(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
     conditions[i].struct_size = WN_SIZE(wn_condition, tensors);
     conditions[i].class_id = items.classes[i];
     if (const auto& prompt = instance_.bench().subject().prompt)
       conditions[i].prompt = {prompt->c_str(), prompt->size()};
-    pointers.push_back(&conditions[i]);
-    handles[i] = kFirstHandle + i;
   }
+  return conditions;
+}
+
+void SamplerBench::call(const char* function, Items& items, bool latents_are_input,
+                        const Body& body) {
+  const std::size_t n = items.size();
+  const wn_sampler_info& info = info_[items.profile];
+  const std::vector<wn_condition> conditions = conditions_of(items);
+  std::vector<const wn_condition*> pointers;
+  for (const wn_condition& condition : conditions) pointers.push_back(&condition);
+  std::vector<std::uint64_t> handles(n);
+  std::iota(handles.begin(), handles.end(), kFirstHandle);
   GuardedMemory latents = lent(items.latents, kTensorAlignment),
                 carry = lent(items.carry, kTensorAlignment), has_eval = lent(items.has_eval),
                 from = lent(items.from), to = lent(items.to),
@@ -182,8 +188,12 @@ void SamplerBench::call(const char* function, Items& items, bool latents_are_inp
   items.carry.assign(carried, carried + items.carry.size());
   const auto* evaluated = static_cast<const std::uint8_t*>(has_eval.data());
   items.has_eval.assign(evaluated, evaluated + n);
-  const auto* statuses = static_cast<const wn_status*>(status.data());
-  for (std::size_t i = 0; i < n; ++i) {
+  look_at_items(function, items, static_cast<const wn_status*>(status.data()), call);
+}
+
+void SamplerBench::look_at_items(const char* function, Items& items, const wn_status* statuses,
+                                 Call& call) const {
+  for (std::size_t i = 0; i < items.size(); ++i) {
     if (items.has_eval[i] > 1)
       fail("{} set has_eval to {}, expected 0 or 1", function, items.has_eval[i]);
     if (call.item(i, statuses[i]) != WN_OK) {

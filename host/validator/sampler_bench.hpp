@@ -73,6 +73,9 @@ class SamplerBench : NoiseSource {
   void find_classes();
   using Body = std::function<wn_status(const wn_call*, const wn_sampler_batch*, wn_status*)>;
   void call(const char* function, Items& items, bool latents_are_input, const Body& body);
+  std::vector<wn_condition> conditions_of(const Items& items) const;
+  void look_at_items(const char* function, Items& items, const wn_status* statuses,
+                     Call& call) const;
   std::vector<float> call_for(const char* function, Items& items, bool latents_are_input,
                               std::vector<std::int64_t> shape,
                               const std::function<wn_status(const wn_call*, const wn_sampler_batch*,

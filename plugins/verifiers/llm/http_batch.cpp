@@ -165,7 +165,8 @@ class Batch {
     if (job->too_large) {
       end(*job, "the answer has more than " + std::to_string(job->limit) + " bytes");
     } else if (result != CURLE_OK) {
-      again(std::move(job), job_error(*job, result), 0);
+      const std::string why = job_error(*job, result);  // before the job goes
+      again(std::move(job), why, 0);
     } else if (may_pass(status)) {
       const std::string why = "status " + std::to_string(status) + ": " + excerpt(job->answer);
       again(std::move(job), why, static_cast<double>(retry_after));
