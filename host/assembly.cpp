@@ -31,7 +31,11 @@ bool schedules_differ(const Sampler& sampler) {
 
 Assembly::Assembly(const RunConfig& config, const Registry& registry,
                    const std::atomic<wn_status>* stop)
-    : config_(config), registry_(registry), services_(stop), provider_(config.execution.isolation) {
+    : config_(config),
+      registry_(registry),
+      stop_(stop),
+      services_(stop),
+      provider_(config.execution.isolation) {
   sampler_ = std::make_unique<Sampler>(instance(PluginKind::kSampler, config.sampler));
   const SamplerInfo& info = sampler_->info(WN_PROFILE_FINAL);
   batch_ = config.execution.batch ? config.execution.batch : info.preferred_batch;

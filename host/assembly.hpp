@@ -26,6 +26,7 @@ class Assembly {
   Sampler& sampler() { return *sampler_; }
   Scorer& scorer() { return *scorer_; }
   std::uint32_t batch() const { return batch_; }
+  bool stopped() const { return stop_ && *stop_ != WN_OK; }  // the run was asked to stop
   std::unique_ptr<Search> make_search();
   bool fixed_cost() const { return fixed_cost_; }  // the search's cost does not depend on scores
 
@@ -48,6 +49,7 @@ class Assembly {
 
   const RunConfig& config_;
   const Registry& registry_;
+  const std::atomic<wn_status>* stop_;
   HostServices services_;
   PluginProvider provider_;
   std::unique_ptr<Sampler> sampler_;

@@ -155,7 +155,7 @@ class Parser {
     recommend->add_option("--budget", line_.budget, "NFE per sample that may be spent.")
         ->type_name("NFE")
         ->required()
-        ->check(CLI::PositiveNumber);
+        ->check(CLI::Range(1e-6, 1e12));
     recommend
         ->add_option("--metric", line_.metric,
                      "The column to go by, of a verifier that never selected (default judge_mean).")
@@ -163,7 +163,7 @@ class Parser {
     recommend
         ->add_option("--over", line_.over, "The column whose labels are compared (default search).")
         ->type_name("COLUMN");
-    recommend->add_option("--where", line_.where, "Only rows with this label. May be repeated.")
+    recommend->add_option("--where", line_.where, "Only rows with this label, or one of several of the same column.")
         ->type_name("COLUMN=LABEL")
         ->allow_extra_args(false);
   }

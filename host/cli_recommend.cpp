@@ -23,10 +23,20 @@ constexpr std::uint64_t kMaxText = 64ull << 20;
 
 std::string read_text(const fs::path& file) { return disk::read_all(file, kMaxText); }
 
+Table table_in(const fs::path& file) try {
+  return table_of_csv(read_text(file));
+} catch (const Error& error) {
+  throw Error(error.exit(), fmt::format("{}: {}", file.string(), error.what()));
+}
+
+// What each seed and run of the summary's rows is: without it nothing can be compared.
 Table table_of(const fs::path& folder) {
-  std::error_code missing;
   const fs::path file = folder / "table.csv";
-  return fs::exists(file, missing) ? table_of_csv(read_text(file)) : Table{};
+  if (!fs::exists(file))
+    throw Error(Exit::kUsage, fmt::format("'{}' is missing; winnow study STUDY --table makes it "
+                                          "and its neighbours",
+                                          file.string()));
+  return table_in(file);
 }
 
 // The config of the first run of the summary's row; nothing when it is not there any more.
@@ -114,7 +124,12 @@ RowFilter filter_of(const std::vector<std::string>& where) {
     const auto equals = text.find('=');
     if (equals == std::string::npos || equals == 0)
       throw Error(Exit::kUsage, fmt::format("--where '{}', expected COLUMN=LABEL", text));
-    filter.emplace_back(text.substr(0, equals), std::vector{text.substr(equals + 1)});
+    const std::string column = text.substr(0, equals), label = text.substr(equals + 1);
+    const auto there = std::ranges::find(filter, column, [](const auto& of) { return of.first; });
+    if (there == filter.end())
+      filter.emplace_back(column, std::vector{label});
+    else
+      there->second.push_back(label);
   }
   return filter;
 }
@@ -128,7 +143,7 @@ Answer recommend_verb(const CommandLine& line) {
     throw Error(Exit::kUsage, fmt::format("'{}' is no folder of a study: it has no summary.csv; "
                                           "make it with winnow study",
                                           line.directory.string()));
-  const Table summary = table_of_csv(read_text(file));
+  const Table summary = table_in(file);
   const fs::path folder = fs::absolute(file).parent_path();
   const Table table = table_of(folder);
   const auto selected = [&](std::size_t row) -> std::optional<bool> {

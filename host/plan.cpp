@@ -29,12 +29,13 @@ struct Pretended {
   FinalMode mode = FinalMode::kAsItIs;
 };
 
-// One task, walked by nobody, until it ends or has accepted `most` candidates.
+// One task, walked by nobody, until it ends or has accepted `most` candidates. Throws Stopped.
 Pretended pretend(const RunConfig& config, Assembly& assembly, std::uint64_t most) {
   Pretended result;
   Task task(0, config.tasks.front(), assembly.make_search(), assembly.frame());
   const ScoreTable zero = zero_scores(assembly.scorer());
   for (std::uint64_t asks = 0; !task.done(); ++asks) {
+    if (assembly.stopped()) throw Stopped();
     if (task.accepted() >= most || asks >= kMaxPretended) {
       result.ended = false;
       return result;

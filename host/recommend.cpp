@@ -76,7 +76,22 @@ std::optional<MeanInterval> paired_difference(const Table& table, const Table& s
   return t_interval(differences, level);
 }
 
-void refuse_what_is_no_worth(const Table& summary, const std::string& metric) {
+// The column of a metric, or why it is none, with those that are.
+std::size_t metric_column(const Table& summary, const std::string& metric) {
+  std::vector<std::string> metrics;
+  const std::size_t seeds = column(summary, "seeds");
+  for (std::size_t c = seeds + 1; c < summary.columns.size(); ++c) {
+    const std::string& name = summary.columns[c];
+    if (name.ends_with("_mean") || name == "frechet" || name == "precision" || name == "recall")
+      metrics.push_back(name);
+  }
+  const auto found = find_column(summary, metric);
+  if (!found || *found <= seeds) {
+    const std::string near = did_you_mean(metric, metrics);
+    throw Error(Exit::kUsage,
+                fmt::format("{} '{}'; {}", found ? "no metric but a label is" : "no column", metric,
+                            near.empty() ? "--metric can be " + list_of(metrics) : near));
+  }
   if (is_cost_column(metric))
     throw Error(Exit::kUsage, fmt::format("'{}' is what a setting costs, not what it is worth; a "
                                           "budget is given with --budget",
@@ -87,6 +102,24 @@ void refuse_what_is_no_worth(const Table& summary, const std::string& metric) {
           find_column(summary, of))
         throw Error(Exit::kUsage,
                     fmt::format("'{}' is an end of the interval of '{}'; take that", metric, of));
+  return *found;
+}
+
+// Every label of `where` is one that the column has.
+void check_labels(const Table& summary, const RowFilter& where) {
+  for (const auto& [name, wanted] : where) {
+    const std::size_t c = column(summary, name);
+    std::vector<std::string> labels;
+    for (const auto& row : summary.rows)
+      if (const std::string label = cell_text(row[c]); std::ranges::count(labels, label) == 0)
+        labels.push_back(label);
+    for (const std::string& label : wanted) {
+      if (std::ranges::count(labels, label) > 0) continue;
+      const std::string near = did_you_mean(label, labels);
+      throw Error(Exit::kUsage, fmt::format("no row has '{}' in column '{}'; {}", label, name,
+                                            near.empty() ? "there are " + list_of(labels) : near));
+    }
+  }
 }
 
 // Rows of all seeds within the budget, in which the metric did not select: those are counted.
@@ -154,10 +187,9 @@ std::vector<std::size_t> rows_of_point(const Table& table, const Table& summary,
 Recommendation recommend(const Table& summary, const Table& table, double budget,
                          const std::string& metric, const std::string& over, const RowFilter& where,
                          const Selected& selected) {
-  const std::size_t value = column(summary, metric), cost = column(summary, "total_nfe");
+  const std::size_t value = metric_column(summary, metric), cost = column(summary, "total_nfe");
   const std::size_t setting = column(summary, over);
-  for (const auto& [name, texts] : where) column(summary, name);
-  refuse_what_is_no_worth(summary, metric);
+  check_labels(summary, where);
   Recommendation out;
   out.metric = metric;
   out.higher_is_better = metric != "frechet";

@@ -126,7 +126,7 @@ Row row_of(const std::string& path, std::size_t line, const std::vector<std::str
   const double task = number(path, cells[0], where), seed = number(path, cells[1], where);
   if (!(task >= 0 && task < 1e6 && task == std::floor(task) && seed >= 0 && seed < kMostRows &&
         seed == std::floor(seed)))
-    refuse(path, where + ": task and seed must be whole numbers from 0");
+    refuse(path, where + ": task and seed must be whole numbers, from 0 to 999999 and to 65535");
   Row row{line,
           static_cast<std::size_t>(task),
           static_cast<std::size_t>(seed),
@@ -145,11 +145,14 @@ ReplayTable read_text(const std::string& path) {
   if (!in) refuse(path, "cannot be read");
   std::string line;
   read_line(in, line);
+  if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // as spreadsheets begin UTF-8
   std::vector<std::string> header = split(line);
   if (header.size() < 4 || header[0] != "task" || header[1] != "seed" || header[2] != "time")
     refuse(path, "line 1: found '" + line + "', expected task,seed,time and a column per verifier");
   ReplayTable table;
   table.verifiers.assign(header.begin() + 3, header.end());
+  for (auto v = header.begin(); v != header.end(); ++v)
+    if (std::find(header.begin(), v, *v) != v) refuse(path, "two columns '" + *v + "'");
   std::vector<Row> rows;
   for (std::size_t n = 2; read_line(in, line); ++n) {
     if (line.empty()) continue;

@@ -152,9 +152,12 @@ class ReplayScores {
       const std::uint64_t task = batch.condition(i).task;
       scores[i] = table_.score(task, seed, step, verifier_);
       if (!std::isnan(scores[i])) continue;
-      batch.fail(i, WN_E_NOT_FOUND,
-                 "task " + std::to_string(task) + ", seed " + std::to_string(seed) + ", step " +
-                     std::to_string(step) + " was not recorded");
+      batch.fail(
+          i, WN_E_NOT_FOUND,
+          "task " + std::to_string(task) + ", seed " + std::to_string(seed) + ", step " +
+              std::to_string(step) + " was not recorded" +
+              (task < table_.tasks ? ""
+                                   : ": the table has " + std::to_string(table_.tasks) + " tasks"));
       scores[i] = 0;
     }
   }

@@ -107,11 +107,12 @@ class Tree : public Stepwise {
   std::size_t promising(const Node& node) const {
     const double n = static_cast<double>(scores_);
     const double spread = n > 1 ? std::sqrt(squares_ / n) : 0;
-    Scores bounds;
+    std::vector<std::pair<double, double>> bounds;  // of equal ones the least visited
     for (const std::size_t c : node.children)
-      bounds.push_back(nodes_[c].value +
-                       exploration_ * spread * std::sqrt(std::log(node.visits) / nodes_[c].visits));
-    return best_first(bounds).front();
+      bounds.emplace_back(nodes_[c].value + exploration_ * spread *
+                                                std::sqrt(std::log(node.visits) / nodes_[c].visits),
+                          -nodes_[c].visits);
+    return static_cast<std::size_t>(std::ranges::max_element(bounds) - bounds.begin());
   }
   void back_up(const std::vector<std::size_t>& path, double score) {
     const double before = score - mean_;  // mean and squared deviations of all scores so far

@@ -13,6 +13,7 @@ import pathlib
 import random
 import struct
 import subprocess
+import sys
 import tempfile
 
 
@@ -78,7 +79,7 @@ def main():
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--times", type=lambda text: [float(t) for t in text.split(",")],
                         default=[0.9, 0.75, 0.6, 0.45, 0.3, 0.15])
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory(prefix="winnow-previews-") as folder:
         scores, (tasks, seeds, n_times, n), times, verifiers = read(record(args, pathlib.Path(folder)))
 
@@ -94,4 +95,7 @@ def main():
                 print("{:20} at {:5.3f}: {:6.3f} ({:.3f} to {:.3f})".format(name, times[t], *interval(each)))
 
 
-main()
+try:
+    main()
+except subprocess.CalledProcessError as failed:  # winnow has said why
+    sys.exit(failed.returncode)

@@ -44,6 +44,9 @@ class Recommendations(CliTest):
         self.refused(2, "recommend", "studies/tiny", "--budget", "8", says=["no column 'judge_mean'"])
         self.refused(2, *tiny, "--budget", "8", "--where", "search", says=["expected COLUMN=LABEL"])
         self.refused(2, "recommend", "nowhere", "--budget", "8", says=["has no summary.csv"])
+        self.refused(2, *tiny, "--budget", "abc", says=["--budget", "abc"])
+        both = self.json(*tiny, "--budget", "1000", "--where", "search=one", "--where", "search=four")
+        self.assertEqual(both["settings"], 2)
         configs = list((self.folder / "studies/runs").glob("*/run.toml"))
         self.assertTrue(configs)
         for config in configs:
@@ -53,6 +56,11 @@ class Recommendations(CliTest):
             config.unlink()
         climbed = self.done("recommend", "studies/tiny", "--metric", "brightness_mean", "--budget", "1000").stdout
         self.assertIn("not known of 2 settings: whether brightness_mean selected in them", climbed)
+        table = self.folder / "studies/tiny/table.csv"
+        table.write_text("")
+        self.refused(2, *tiny, "--budget", "8", says=["table.csv: the table is empty"])
+        table.unlink()
+        self.refused(2, *tiny, "--budget", "8", says=["table.csv' is missing", "--table makes it"])
 
     def test_a_run_is_exported_and_searched_again_without_its_sampler(self):
         self.done("run", "toy.toml", "search.preview_times=[0.5]", "--out", "recording", "--progress", "none")

@@ -966,6 +966,12 @@ TEST_CASE("settings that make no sense are refused before anything is spent", "[
         toy.run("run", {"sampler.eta=0.4", "search={plugin=\"winnow." + search + "\"}"}),
         Catch::Contains("give budget.nfe"));
   }
+  // Equal scores, as in the dry run, send it down every branch alike, so that this takes no hours.
+  ToyRun open;
+  open.text.replace(open.text.find("nfe = 160"), 9, "");
+  open.text.replace(open.text.find("round = 5\n"), 10, "");
+  CHECK_THROWS_WITH(open.run("run", {"sampler.eta=0.4", "search={plugin=\"winnow.tree\"}"}),
+                    Catch::Contains("winnow.tree does not end by itself: give budget.nfe"));
   // With a population that is given, other caps do.
   ToyRun toy;
   toy.text.replace(toy.text.find("nfe = 160"), 9, "candidates = 20");

@@ -199,6 +199,9 @@ TEST_CASE("what a table does not hold is refused or fails, with the place", "[re
   };
   refused("task,seed,score\n", "expected task,seed,time");
   refused("task,seed,time,v\n0,0,0.5,1,2\n", "line 2 has 5 cells");
+  refused("task,seed,time,v,w,v\n0,0,0,1,2,3\n", "two columns 'v'");
+  refused("\xEF\xBB\xBFtask,seed,time,v\n0,0,half,1\n", "found 'half', expected a number");
+  refused("task,seed,time,v\n0,70000,0,1\n", "to 65535");
   refused("task,seed,time,v\n0,0,half,1\n", "found 'half', expected a number");
   refused("task,seed,time,v\n0,0,0.5,1\n", "must end with 0");
   for (const char* time : {"1.5", "-0.5", "nan", "inf"})
@@ -213,7 +216,8 @@ TEST_CASE("what a table does not hold is refused or fails, with the place", "[re
   const auto outcome = recording.toy.run("holes", recording.over_table({"budget.nfe=40"}));
   CHECK(outcome.exit == Exit::kCandidates);
   CHECK(outcome.summary["tasks"][0]["scores"]["brightness"] == 2);
-  CHECK_THAT(outcome.summary["tasks"][1].dump(), Catch::Contains("was not recorded"));
+  CHECK_THAT(outcome.summary["tasks"][1].dump(),
+             Catch::Contains("was not recorded: the table has 1 tasks"));
   // Pictures are not what the table speaks of.
   CHECK_THROWS_WITH(recording.toy.run("pictures", {recording.over_table({}).back()}),
                     Catch::Contains("winnow.replay_scores cannot judge a gray sample"));

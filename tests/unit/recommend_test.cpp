@@ -160,6 +160,11 @@ TEST_CASE("what cannot be recommended is refused with what there is", "[recommen
                     Catch::Contains("'total_nfe' is what a setting costs"));
   CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_mean_low", "search", {}),
                     Catch::Contains("is an end of the interval of 'judge_mean'"));
+  CHECK_THROWS_WITH(recommend(summary(), {}, 300, "search", "search", {}),
+                    Catch::Contains("no metric but a label is 'search'; --metric can be") &&
+                        Catch::Contains("judge_mean") && !Catch::Contains("judge_mean_low"));
+  CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_mean", "search", {{"search", {"fx"}}}),
+                    Catch::Contains("no row has 'fx' in column 'search'") && Catch::Contains("fk"));
   CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_mean", "serch", {}),
                     Catch::Contains("no column 'serch'"));
   CHECK_THROWS_WITH(recommend(summary(), {}, 300, "judge_mean", "search", {{"verifer", {"x"}}}),
