@@ -163,7 +163,9 @@ class Parser {
     recommend
         ->add_option("--over", line_.over, "The column whose labels are compared (default search).")
         ->type_name("COLUMN");
-    recommend->add_option("--where", line_.where, "Only rows with this label, or one of several of the same column.")
+    recommend
+        ->add_option("--where", line_.where,
+                     "Only rows with this label, or one of several of the same column.")
         ->type_name("COLUMN=LABEL")
         ->allow_extra_args(false);
   }
