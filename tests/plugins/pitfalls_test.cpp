@@ -6,7 +6,7 @@
 //    where nothing is resampled         gate never opens selects as if it had none
 //  2 a best score that starts at 0     best_of_n_test: all its scores are negative;
 //                                      golden/particles_test: the potential max of such scores
-//  3 copies of a deterministic path    branching_searches_test: "copies of a deterministic path"
+//  3 copies of a deterministic path    particle_searches_test: "copies of a deterministic path"
 //  4 norm and cosine of a neighbour    noise_graph_test: both to 1e-6
 //    pivot generated again             here; sdk_searches_test
 //  5 delta_b > delta_f                 sdk_searches_test, cli/config_test.py
@@ -18,13 +18,13 @@
 //  7 ties, NaN, more candidates        selection_test; here, by rank over a whole run
 //  8 failures have one policy          search_conformance_test: "a candidate that fails"
 //  9 rounding changes a population    golden/particles_test: "every resampling keeps the number";
-//                                      branching_searches_test: bfs, fk
-// 10 the winner is evaluated again     branching_searches_test: svdd costs 1 + M (T - 1)
+//                                      particle_searches_test: bfs, fk
+// 10 the winner is evaluated again     stepwise_searches_test: svdd costs 1 + M (T - 1)
 // 12 scores of previews                here: previews rank a round, and never are the answer
 // 13 a budget that ends in a batch     search_conformance_test: "no budget is ever passed"
 // 14 seeds that give no noise back     here: from the recipe in a PNG to its pixels, with noise on
 //                                      the way, too
-// 15 the wrong parent of a beam        branching_searches_test: "wherever they come from"
+// 15 the wrong parent of a beam        stepwise_searches_test: "wherever they come from"
 // 16 a directory of other settings     engine_test: "a changed config is refused"
 // 17 held-out verifiers that select    engine_test: "held-out verifiers judge"
 // 19 randomness without an address     noise_test, noise_graph_test; conformance: "told the same"
