@@ -4,6 +4,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <sstream>
 
@@ -146,14 +147,19 @@ Answer recommend_verb(const CommandLine& line) {
   const Table summary = table_in(file);
   const fs::path folder = fs::absolute(file).parent_path();
   const Table table = table_of(folder);
+  std::map<std::size_t, std::optional<toml::table>> configs;  // by row; each is read once
+  const auto config_at = [&](std::size_t row) -> const std::optional<toml::table>& {
+    const auto [at, is_new] = configs.try_emplace(row);
+    if (is_new) at->second = config_of(folder, table, summary, row);
+    return at->second;
+  };
   const auto selected = [&](std::size_t row) -> std::optional<bool> {
-    const auto config = config_of(folder, table, summary, row);
-    if (!config) return std::nullopt;
-    return selects_by(*config, line.metric);
+    if (!config_at(row)) return std::nullopt;
+    return selects_by(*config_at(row), line.metric);
   };
   const Recommendation found = recommend(summary, table, line.budget, line.metric, line.over,
                                          filter_of(line.where), selected);
-  const auto best = config_of(folder, table, summary, found.best.row);
+  const auto& best = config_at(found.best.row);
   const std::string config = best ? tables_of(*best) : "";
   Answer answer;
   answer.text = line_of("best", found.best, found.metric);

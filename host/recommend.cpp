@@ -76,15 +76,23 @@ std::optional<MeanInterval> paired_difference(const Table& table, const Table& s
   return t_interval(differences, level);
 }
 
+// Of what column this is an end of the interval; empty: of none.
+std::string interval_of(const Table& summary, const std::string& name) {
+  for (const std::string end : {"_low", "_high"})
+    if (const std::string of = name.substr(0, name.size() - std::min(name.size(), end.size()));
+        name.ends_with(end) && find_column(summary, of))
+      return of;
+  return "";
+}
+
 // The column of a metric, or why it is none, with those that are.
 std::size_t metric_column(const Table& summary, const std::string& metric) {
   std::vector<std::string> metrics;
   const std::size_t seeds = column(summary, "seeds");
-  for (std::size_t c = seeds + 1; c < summary.columns.size(); ++c) {
-    const std::string& name = summary.columns[c];
-    if (name.ends_with("_mean") || name == "frechet" || name == "precision" || name == "recall")
+  for (std::size_t c = seeds + 1; c < summary.columns.size(); ++c)
+    if (const std::string& name = summary.columns[c];
+        !is_cost_column(name) && interval_of(summary, name).empty())
       metrics.push_back(name);
-  }
   const auto found = find_column(summary, metric);
   if (!found || *found <= seeds) {
     const std::string near = did_you_mean(metric, metrics);
@@ -96,12 +104,9 @@ std::size_t metric_column(const Table& summary, const std::string& metric) {
     throw Error(Exit::kUsage, fmt::format("'{}' is what a setting costs, not what it is worth; a "
                                           "budget is given with --budget",
                                           metric));
-  for (const std::string end : {"_low", "_high"})
-    if (metric.ends_with(end))
-      if (const std::string of = metric.substr(0, metric.size() - end.size());
-          find_column(summary, of))
-        throw Error(Exit::kUsage,
-                    fmt::format("'{}' is an end of the interval of '{}'; take that", metric, of));
+  if (const std::string of = interval_of(summary, metric); !of.empty())
+    throw Error(Exit::kUsage,
+                fmt::format("'{}' is an end of the interval of '{}'; take that", metric, of));
   return *found;
 }
 

@@ -61,6 +61,10 @@ void check(const std::string& path, ReplayTable& table) {
     refuse(path, "the table has " + std::to_string(table.tasks) + " tasks, " +
                      std::to_string(table.seeds) + " seeds and " +
                      std::to_string(table.verifiers.size()) + " verifiers, expected some of each");
+  for (auto v = table.verifiers.begin(); v != table.verifiers.end(); ++v)
+    if (std::find(table.verifiers.begin(), v, *v) != v) refuse(path, "two verifiers '" + *v + "'");
+  if (std::any_of(table.scores.begin(), table.scores.end(), [](float s) { return std::isinf(s); }))
+    refuse(path, "a score is infinite, expected numbers, and nothing where none was recorded");
   if (table.seeds > kMostRows)
     refuse(path,
            std::to_string(table.seeds) + " seeds, expected at most " + std::to_string(kMostRows));
@@ -151,8 +155,6 @@ ReplayTable read_text(const std::string& path) {
     refuse(path, "line 1: found '" + line + "', expected task,seed,time and a column per verifier");
   ReplayTable table;
   table.verifiers.assign(header.begin() + 3, header.end());
-  for (auto v = header.begin(); v != header.end(); ++v)
-    if (std::find(header.begin(), v, *v) != v) refuse(path, "two columns '" + *v + "'");
   std::vector<Row> rows;
   for (std::size_t n = 2; read_line(in, line); ++n) {
     if (line.empty()) continue;

@@ -199,7 +199,8 @@ TEST_CASE("what a table does not hold is refused or fails, with the place", "[re
   };
   refused("task,seed,score\n", "expected task,seed,time");
   refused("task,seed,time,v\n0,0,0.5,1,2\n", "line 2 has 5 cells");
-  refused("task,seed,time,v,w,v\n0,0,0,1,2,3\n", "two columns 'v'");
+  refused("task,seed,time,v,w,v\n0,0,0,1,2,3\n", "two verifiers 'v'");
+  refused("task,seed,time,v\n0,0,0.5,1\n0,0,0,1e300\n", "a score is infinite");
   refused("\xEF\xBB\xBFtask,seed,time,v\n0,0,half,1\n", "found 'half', expected a number");
   refused("task,seed,time,v\n0,70000,0,1\n", "to 65535");
   refused("task,seed,time,v\n0,0,half,1\n", "found 'half', expected a number");

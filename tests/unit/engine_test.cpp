@@ -437,6 +437,13 @@ TEST_CASE("a seed, and only a seed, changes the samples", "[engine]") {
   CHECK(one.summary["tasks"][0]["hash"] != other.summary["tasks"][0]["hash"]);
 }
 
+TEST_CASE("a run that is asked to stop while it plans stops, and has made nothing", "[engine]") {
+  ToyRun toy;
+  const std::atomic<wn_status> stop{WN_E_CANCELLED};
+  CHECK(toy.run("run", {}, &stop).exit == Exit::kCheckpointed);
+  CHECK_FALSE(std::filesystem::exists(toy.folder / "run"));
+}
+
 TEST_CASE("what cannot work is refused before anything is made", "[engine]") {
   ToyRun toy;
   CHECK_THROWS_WITH(

@@ -127,11 +127,13 @@ TEST_CASE("rows in which the metric selected are left out", "[recommend]") {
 
 TEST_CASE("only rows of as many tasks as the dearest has are compared", "[recommend]") {
   const Table mixed = table_of_csv(
-      "search,budget,seeds,tasks,total_nfe,frechet\n"
-      "random,100,3,40,100,130\n"  // near because the set is large
-      "fk,100,3,40,100,120\n"
-      "random,1000,3,10,1000,360\n"
-      "fk,1000,3,10,996,350\n");
+      "search,budget,seeds,tasks,total_nfe,frechet,inception_score\n"
+      "random,100,3,40,100,130,5\n"  // near because the set is large
+      "fk,100,3,40,100,120,5\n"
+      "random,1000,3,10,1000,360,5\n"
+      "fk,1000,3,10,996,350,5\n");
+  CHECK_THROWS_WITH(recommend(mixed, {}, 1000, "judge_mean", "search", {}),
+                    Catch::EndsWith("--metric can be 'frechet' or 'inception_score'"));
   const Recommendation rich = recommend(mixed, {}, 1000, "frechet", "search", {});
   CHECK(label(rich.best, "budget") == "1000");
   CHECK(label(rich.best, "search") == "fk");
